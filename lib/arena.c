@@ -1,0 +1,637 @@
+/* arena.c: the public calls on arenas: checks, fast paths, dispatch. */
+
+#include "config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chunk.h"
+#include "collected.h"
+#include "collector.h"
+#include "control.h"
+#include "error.h"
+#include "explicit.h"
+#include "heap.h"
+#include "internal.h"
+#include "lifecycle.h"
+#include "os.h"
+#include "pagemap.h"
+#include "sync.h"
+#include "thread.h"
+#include "usage.h"
+
+/* --- The two that are always there --- */
+
+struct arena arenap_global = {
+    .owner = ARENA_NOBODY,
+    .kind = ARENA_GLOBAL,
+    .state = ARENA_OPEN,
+    .epoch = 1,
+};
+
+static struct arena implicit = {
+    .owner = ARENA_NOBODY,
+    .kind = ARENA_IMPLICIT,
+    .state = ARENA_OPEN,
+    .epoch = 1,
+};
+
+arena_t *
+arena_global(void)
+{
+    return &arenap_global;
+}
+
+arena_t *
+arena_implicit(void)
+{
+    return &implicit;
+}
+
+/* --- Opening --- */
+
+/* Reading the clock costs as much as opening: in a burst it is read once in
+ * a while. */
+#define STAMP_BURST 32
+#define STAMP_FRESH 1000000u /* ns */
+
+static ARENA_NOINLINE uint64_t
+stamp_read(struct thread *self)
+{
+    uint64_t now = arenap_os_coarse();
+
+    self->stamp_countdown =
+        now - self->stamp < STAMP_FRESH ? STAMP_BURST : 1;
+    self->stamp = now;
+    return now;
+}
+
+static inline uint64_t
+stamp_now(struct thread *self)
+{
+    if (ARENA_LIKELY(self->stamp_countdown > 1)) {
+        self->stamp_countdown--;
+        return self->stamp;
+    }
+    return stamp_read(self);
+}
+
+/* A control block, all fields set but state and owner. */
+static inline struct arena *
+explicit_make(struct thread *self, arena_kind_t kind)
+{
+    struct arena *arena = arenap_control_take(&self->ring);
+
+    if (ARENA_UNLIKELY(arena == NULL)) {
+        arenap_fail_system(sizeof *arena);
+        return NULL;
+    }
+    arena->kind = (uint8_t)kind;
+    arena->flags = 0;
+    arena->growth = 0;
+    arena->limited = false;
+    arena->bump = arena->end = arena->zeroed = NULL;
+    arena->tally = 0;
+    arena->owner_thread = self;
+    arena->owner_serial = arenap_tls.serial;
+    atomic_store_explicit(&arena->reserved, 0, memory_order_relaxed);
+    atomic_store_explicit(&arena->requested, 0, memory_order_relaxed);
+    atomic_store_explicit(&arena->blocks, 0, memory_order_relaxed);
+    arena->actions = NULL;
+    arena->parent = arena->children = NULL;
+    arena->marks = NULL;
+    arena->unusual = false;
+    arena->born = stamp_now(self);
+    return arena;
+}
+
+static inline void
+explicit_publish(struct thread *self, struct arena *arena)
+{
+    bool confined = arena->kind == ARENA_CONFINED;
+
+    arenap_count(&self->counts[arena->kind].count, 1);
+    atomic_store_explicit(&arena->state, ARENA_OPEN, memory_order_release);
+    atomic_store_explicit(&arena->owner,
+                          confined ? arena->owner_serial : ARENA_NOBODY,
+                          memory_order_release);
+}
+
+static inline struct arena *
+explicit_open(arena_kind_t kind)
+{
+    struct thread *self = arenap_thread_self();
+    struct arena *arena;
+
+    if (ARENA_UNLIKELY(self == NULL)) {
+        arenap_fail_system(sizeof *self);
+        return NULL;
+    }
+    arena = explicit_make(self, kind);
+    if (ARENA_LIKELY(arena != NULL))
+        explicit_publish(self, arena);
+    return arena;
+}
+
+arena_t *
+arena_confined(void)
+{
+    return explicit_open(ARENA_CONFINED);
+}
+
+arena_t *
+arena_shared(void)
+{
+    return explicit_open(ARENA_SHARED);
+}
+
+arena_t *
+arena_auto(void)
+{
+    return arena_open(ARENA_AUTO, NULL);
+}
+
+/* The options of a caller, who may have been built with a shorter structure.
+ * 0; or -1 with errno set. */
+static int
+options_read(arena_options_t *out, arena_kind_t kind,
+             const arena_options_t *options)
+{
+    static const arena_options_t defaults = ARENA_OPTIONS_INIT;
+
+    *out = defaults;
+    if ((unsigned)kind > ARENA_IMPLICIT)
+        return arenap_fail(EINVAL, "%d is no kind of arena", (int)kind);
+    if (options == NULL)
+        return 0;
+    if (options->size != sizeof *options)
+        return arenap_fail(EINVAL, "options of %zu bytes, not %zu: start "
+                                   "from ARENA_OPTIONS_INIT",
+                           options->size, sizeof *options);
+    *out = *options;
+    if ((out->flags & ~(ARENA_TRACED | ARENA_GUARDED)) != 0)
+        return arenap_fail(EINVAL, "unknown flags %#x", out->flags);
+    if (out->parent != NULL
+        && (out->parent->kind != kind
+            || (kind != ARENA_CONFINED && kind != ARENA_SHARED)))
+        return arenap_fail(EINVAL, "the parent is %s, the child %s",
+                           arenap_kind_name(out->parent->kind),
+                           arenap_kind_name(kind));
+    return 0;
+}
+
+static int
+options_supported(const arena_options_t *options, arena_kind_t kind)
+{
+    bool guarded = (options->flags & ARENA_GUARDED) != 0;
+    bool traced = (options->flags & ARENA_TRACED) != 0;
+    bool any = options->name != NULL || options->limit != 0
+               || options->chunk_size != 0 || options->flags != 0;
+
+    if (any && (kind == ARENA_GLOBAL || kind == ARENA_IMPLICIT))
+        return arenap_fail(ENOTSUP, "the %s arena takes no options",
+                           arenap_kind_name(kind));
+    if (guarded && (traced || kind == ARENA_AUTO))
+        return arenap_fail(ENOTSUP, "ARENA_GUARDED is for confined and "
+                                    "shared arenas that are not traced");
+    return 0;
+}
+
+/* Put the arena under its parent, unless that is closed. */
+static int
+tree_join(struct thread *self, struct arena *arena)
+{
+    struct arena *parent = arena->parent;
+    int result;
+
+    arenap_sync_tree_lock();
+    result = arenap_explicit_check(self, parent);
+    if (result == 0) {
+        arena->order = parent->next_order++;
+        arena->sibling = parent->children;
+        parent->children = arena;
+        parent->unusual = true;
+        arena->limited |= parent->limited;
+        explicit_publish(self, arena);
+    }
+    arenap_sync_tree_unlock();
+    return result;
+}
+
+/* The class of the first chunk that a hint asks for. */
+static uint8_t
+growth_for(size_t hint)
+{
+    unsigned class = 0;
+
+    while (class + 1 < CHUNK_CLASSES && ARENA_PAGE << class < hint)
+        class++;
+    return (uint8_t)class;
+}
+
+static struct arena *
+explicit_open_with(struct thread *self, arena_kind_t kind,
+                   const arena_options_t *options)
+{
+    char *name = NULL;
+    struct arena *arena;
+
+    if ((options->flags & ARENA_TRACED) != 0 && arenap_collector_start() != 0)
+        return NULL;
+    if (options->name != NULL && (name = strdup(options->name)) == NULL) {
+        arenap_fail_system(strlen(options->name) + 1);
+        return NULL;
+    }
+    arena = explicit_make(self, kind);
+    if (arena == NULL) {
+        free(name);
+        return NULL;
+    }
+    arena->name = name;
+    arena->flags = (uint8_t)options->flags;
+    arena->growth = growth_for(options->chunk_size);
+    arena->limit = options->limit;
+    arena->limited = options->limit != 0;
+    arena->next_order = 0;
+    atomic_store(&arena->subtree, 0);
+    arena->parent = options->parent;
+    arena->unusual = true;
+    if (options->parent == NULL)
+        explicit_publish(self, arena);
+    else if (tree_join(self, arena) != 0) {
+        free(name);
+        arena->name = NULL;
+        arenap_control_give(&self->ring, arena);
+        return NULL;
+    }
+    return arena;
+}
+
+arena_t *
+arena_open(arena_kind_t kind, const arena_options_t *options)
+{
+    struct thread *self = arenap_thread_self();
+    arena_options_t known;
+
+    if (self == NULL) {
+        arenap_fail_system(sizeof *self);
+        return NULL;
+    }
+    if (options_read(&known, kind, options) != 0
+        || options_supported(&known, kind) != 0)
+        return NULL;
+    switch (kind) {
+    case ARENA_GLOBAL:
+        return &arenap_global;
+    case ARENA_IMPLICIT:
+        return &implicit;
+    case ARENA_AUTO:
+        return arenap_auto_open(self, &known);
+    default:
+        return explicit_open_with(self, kind, &known);
+    }
+}
+
+/* --- Allocation: the slow half --- */
+
+ARENA_NOINLINE static void *
+alloc_slow(struct arena *arena, size_t size, size_t align, bool zero)
+{
+    struct thread *self = arenap_thread_self();
+
+    if (ARENA_UNLIKELY(self == NULL)) {
+        arenap_fail_system(sizeof *self);
+        return NULL;
+    }
+    if (arena == NULL)
+        arena = &implicit;
+    /* Room for headers and rounding is within the other half. */
+    if (ARENA_UNLIKELY(size > PTRDIFF_MAX || align > PTRDIFF_MAX / 2
+                       || size + align > PTRDIFF_MAX - 4 * ARENA_PAGE)) {
+        if (arena->kind != ARENA_CONFINED
+            || arenap_explicit_check(self, arena) == 0)
+            arenap_fail(ENOMEM,
+                        "cannot allocate %zu bytes: no object is that large",
+                        size);
+        return NULL;
+    }
+    if (align < ARENA_GRANULE)
+        align = ARENA_GRANULE;
+    switch ((arena_kind_t)arena->kind) {
+    case ARENA_AUTO:
+        return arenap_auto_alloc(self, arena, size, align);
+    case ARENA_IMPLICIT:
+        return arenap_implicit_alloc(self, size, align);
+    default:
+        return arenap_explicit_alloc(self, arena, size, align, zero);
+    }
+}
+
+/* --- Allocation: the fast half --- */
+
+/* From a piece that this thread has of the arena.  Its bytes are zero. */
+static inline void *
+alloc_piece(struct arena *arena, size_t size)
+{
+    struct thread *self = arenap_tls.record;
+    struct piece *piece;
+    char *block;
+
+    if (ARENA_UNLIKELY(self == NULL))
+        return NULL;
+    piece = arenap_piece_of(self, arena);
+    if (!arenap_piece_fits(piece, arena)
+        || size - 1 >= (size_t)(piece->end - piece->bump))
+        return NULL;
+    block = piece->bump;
+    piece->bump = block + arenap_round_up(size, ARENA_GRANULE);
+    atomic_store_explicit(
+        &piece->tally,
+        atomic_load_explicit(&piece->tally, memory_order_relaxed) + size
+            + TALLY_BLOCK,
+        memory_order_relaxed);
+    return block;
+}
+
+static inline bool
+is_mine(const struct arena *arena)
+{
+    return atomic_load_explicit(&arena->owner, memory_order_relaxed)
+           == arenap_tls.serial;
+}
+
+static inline void *
+take(struct arena *arena, size_t size)
+{
+    char *block = arena->bump;
+
+    arena->bump = block + arenap_round_up(size, ARENA_GRANULE);
+    arena->tally += size + TALLY_BLOCK;
+    return block;
+}
+
+void *
+arena_alloc(arena_t *arena, size_t size)
+{
+    void *block;
+
+    /* size - 1: a block of size 0 takes the long way. */
+    if (ARENA_LIKELY(arena != NULL)) {
+        if (ARENA_LIKELY(is_mine(arena))) {
+            if (ARENA_LIKELY(size - 1
+                             < (size_t)(arena->zeroed - arena->bump)))
+                return take(arena, size);
+        } else if ((block = alloc_piece(arena, size)) != NULL) {
+            return block;
+        }
+    }
+    return alloc_slow(arena, size, ARENA_GRANULE, true);
+}
+
+void *
+arena_alloc_uninit(arena_t *arena, size_t size)
+{
+    void *block;
+
+    if (ARENA_LIKELY(arena != NULL)) {
+        if (ARENA_LIKELY(is_mine(arena))) {
+            if (ARENA_LIKELY(size - 1 < (size_t)(arena->end - arena->bump))) {
+                block = take(arena, size);
+                if (arena->zeroed < arena->bump)
+                    arena->zeroed = arena->bump;
+                return block;
+            }
+        } else if ((block = alloc_piece(arena, size)) != NULL) {
+            return block;
+        }
+    }
+    return alloc_slow(arena, size, ARENA_GRANULE, false);
+}
+
+void *
+arena_alloc_aligned(arena_t *arena, size_t size, size_t align)
+{
+    if (ARENA_UNLIKELY(!arenap_is_pow2(align)))
+        return arenap_fail_null(EINVAL, "an alignment of %zu is not a power "
+                                        "of two",
+                                align);
+    if (align <= ARENA_GRANULE)
+        return arena_alloc(arena, size);
+    return alloc_slow(arena, size, align, true);
+}
+
+void *
+arena_alloc_array(arena_t *arena, size_t count, size_t size)
+{
+    size_t bytes;
+
+    if (ARENA_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
+        bytes = SIZE_MAX; /* refused, after the arena's own faults */
+    return arena_alloc(arena, bytes);
+}
+
+/* --- Allocation: filled --- */
+
+void *
+arena_memdup(arena_t *arena, const void *data, size_t size)
+{
+    void *block;
+
+    if (data == NULL && size != 0)
+        return arenap_fail_null(EINVAL, "no data to copy");
+    block = arena_alloc_uninit(arena, size);
+    if (block != NULL && size != 0)
+        memcpy(block, data, size);
+    return block;
+}
+
+char *
+arena_strndup(arena_t *arena, const char *s, size_t n)
+{
+    size_t length;
+    char *copy;
+
+    if (s == NULL)
+        return arenap_fail_null(EINVAL, "no string to copy");
+    length = strnlen(s, n);
+    copy = arena_alloc_uninit(arena, length + 1);
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, s, length);
+    copy[length] = '\0';
+    return copy;
+}
+
+char *
+arena_strdup(arena_t *arena, const char *s)
+{
+    return arena_strndup(arena, s, SIZE_MAX);
+}
+
+char *
+arena_vprintf(arena_t *arena, const char *format, va_list args)
+{
+    char shortly[256], *text;
+    va_list again;
+    int saved = errno, length;
+
+    if (format == NULL)
+        return arenap_fail_null(EINVAL, "no format to print");
+    va_copy(again, args);
+    length = vsnprintf(shortly, sizeof shortly, format, args);
+    errno = saved;
+    text = length < 0 ? NULL : arena_alloc_uninit(arena, (size_t)length + 1);
+    if (length < 0)
+        arenap_fail(EINVAL, "the format \"%.100s\" cannot be printed",
+                    format);
+    else if (text != NULL && (size_t)length < sizeof shortly)
+        memcpy(text, shortly, (size_t)length + 1);
+    else if (text != NULL)
+        vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+char *
+arena_printf(arena_t *arena, const char *format, ...)
+{
+    va_list args;
+    char *text;
+
+    va_start(args, format);
+    text = arena_vprintf(arena, format, args);
+    va_end(args);
+    return text;
+}
+
+/* --- Resizing and freeing --- */
+
+/* Zero-filled, with the old block's bytes. */
+static void *
+resize_move(struct arena *arena, const void *block, size_t old_size,
+            size_t new_size)
+{
+    void *moved = arena_alloc(arena, new_size);
+
+    if (moved != NULL)
+        memcpy(moved, block, old_size < new_size ? old_size : new_size);
+    return moved;
+}
+
+void *
+arena_resize(arena_t *arena, void *block, size_t old_size, size_t new_size)
+{
+    struct thread *self = arenap_thread_self();
+    void *moved;
+
+    if (block == NULL)
+        return arena_alloc(arena, new_size);
+    if (arena == NULL)
+        arena = &implicit;
+    if (self == NULL)
+        return arenap_fail_null(ENOMEM, "%s", arena_error());
+    if (arena->kind == ARENA_CONFINED || arena->kind == ARENA_SHARED) {
+        if (arena_of(block) != arena
+            && (atomic_load(&arena->state) & ARENA_OPEN) != 0)
+            return arenap_fail_null(EINVAL, "%p is no block of the arena",
+                                    block);
+        if (arenap_explicit_check(self, arena) != 0)
+            return NULL;
+    } else if (arena_of(block) != arena) {
+        return arenap_fail_null(EINVAL, "%p is no block of the arena",
+                                block);
+    }
+    if (new_size <= PTRDIFF_MAX
+        && (arena->kind == ARENA_AUTO
+                ? arenap_auto_resize(arena, block, old_size, new_size)
+                : arena->kind != ARENA_IMPLICIT
+                      && arenap_explicit_resize(self, arena, block, old_size,
+                                                new_size)))
+        return block;
+    moved = resize_move(arena, block, old_size, new_size);
+    if (moved != NULL && arena->kind == ARENA_IMPLICIT)
+        arena_free(block);
+    arena_keep_alive(arena);
+    return moved;
+}
+
+void
+arena_scope_end(arena_t **arena)
+{
+    int saved = errno;
+
+    arena_close(*arena);
+    errno = saved;
+}
+
+/* --- Asking --- */
+
+arena_kind_t
+arena_kind(const arena_t *arena)
+{
+    return (arena_kind_t)arena->kind;
+}
+
+const char *
+arena_name(const arena_t *arena)
+{
+    const char *name = NULL;
+
+    if (arena == NULL || !arena_is_alive(arena))
+        return "";
+    if (arena->kind == ARENA_AUTO)
+        return arenap_auto_name(arena);
+    if (arena->kind == ARENA_CONFINED || arena->kind == ARENA_SHARED)
+        name = arena->name;
+    return name != NULL ? name : "";
+}
+
+size_t
+arena_bytes(const arena_t *arena)
+{
+    if (arena == NULL || !arena_is_alive(arena))
+        return 0;
+    if (arena->kind == ARENA_AUTO)
+        return arenap_auto_bytes(arena);
+    if (arena->kind == ARENA_IMPLICIT)
+        return arenap_usage_reserved(ARENA_IMPLICIT);
+    return atomic_load(&arena->reserved);
+}
+
+bool
+arena_is_alive(const arena_t *arena)
+{
+    if (arena == NULL)
+        return false;
+    if (arena->kind == ARENA_AUTO)
+        return arenap_auto_is_alive(arena);
+    return (atomic_load_explicit(&arena->state, memory_order_acquire)
+            & ARENA_OPEN)
+           != 0;
+}
+
+bool
+arena_is_accessible(const arena_t *arena)
+{
+    return arena_is_alive(arena)
+           && (arena->kind != ARENA_CONFINED
+               || arena->owner_serial == arenap_tls.serial);
+}
+
+arena_t *
+arena_of(const void *ptr)
+{
+    struct arena *arena = arenap_pagemap_get(ptr);
+    size_t size;
+    void *base;
+    enum block kind;
+
+    if (arena != NULL)
+        return arena != &arenap_pagemap_cached ? arena : NULL;
+    kind = arenap_collector_find(ptr, &base, &size);
+    return kind == BLOCK_NONE ? NULL : arenap_collected_arena(kind, base);
+}

@@ -1,0 +1,449 @@
+/* budget.c: see budget.h and arena/budget.h. */
+
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../include/arena/budget.h"
+#include "budget.h"
+#include "chunk.h"
+#include "cleaner.h"
+#include "collector.h"
+#include "error.h"
+#include "internal.h"
+#include "os.h"
+#include "thread.h"
+
+#define MS ((uint64_t)1000000)
+
+#define BUDGET_SLEEPS 9
+#define BUDGET_UNPIN_ROUND 2
+/* How long running close actions may stretch a wait, altogether. */
+#define BUDGET_ACTIONS (5000 * MS)
+#define BUDGET_ACTIONS_STEP (10 * MS)
+
+enum waiter_state { WAITING, GRANTED };
+
+struct waiter {
+    struct waiter *next;
+    size_t size;
+    _Atomic uint32_t state; /* enum waiter_state */
+};
+
+static struct {
+    _Atomic size_t limit, charged, peak;
+    _Atomic bool explicit_gc;
+    _Atomic uint32_t waiting; /* length of the queue */
+    _Atomic uint64_t waits, wait_ns, failures;
+    pthread_mutex_t lock; /* of the queue, and of manual_count */
+    struct waiter *first, **last;
+    size_t manual_count;
+} budget = {.limit = ARENA_UNLIMITED,
+            .explicit_gc = true,
+            .lock = PTHREAD_MUTEX_INITIALIZER,
+            .last = &budget.first};
+
+_Atomic size_t arenap_budget_manual_bytes;
+
+/* --- Taking and giving --- */
+
+static void
+budget_peak(size_t charged)
+{
+    size_t peak = atomic_load_explicit(&budget.peak, memory_order_relaxed);
+
+    while (charged > peak
+           && !atomic_compare_exchange_weak(&budget.peak, &peak, charged))
+        ;
+}
+
+static bool
+budget_try(size_t size)
+{
+    size_t limit = atomic_load_explicit(&budget.limit, memory_order_relaxed);
+    size_t charged = atomic_load(&budget.charged);
+
+    do {
+        if (charged > limit || size > limit - charged)
+            return false;
+    } while (!atomic_compare_exchange_weak(&budget.charged, &charged,
+                                           charged + size));
+    budget_peak(charged + size);
+    return true;
+}
+
+void
+arenap_budget_take(size_t size)
+{
+    budget_peak(atomic_fetch_add(&budget.charged, size) + size);
+}
+
+/* Hand over to whom it fits: those in front, and small ones behind. */
+static void
+queue_serve(void)
+{
+    struct waiter **link = &budget.first;
+    bool blocked = false;
+
+    while (*link != NULL) {
+        struct waiter *waiter = *link;
+
+        if ((blocked && waiter->size > BUDGET_SMALL)
+            || !budget_try(waiter->size)) {
+            blocked = true;
+            link = &waiter->next;
+            continue;
+        }
+        *link = waiter->next;
+        if (*link == NULL)
+            budget.last = link;
+        atomic_fetch_sub(&budget.waiting, 1);
+        /* The waiter may be gone after the store; waking an address that
+         * nobody waits on does no harm. */
+        atomic_store(&waiter->state, GRANTED);
+        arenap_os_wake(&waiter->state, 1);
+    }
+}
+
+void
+arenap_budget_serve(void)
+{
+    if (atomic_load(&budget.waiting) == 0)
+        return;
+    pthread_mutex_lock(&budget.lock);
+    queue_serve();
+    pthread_mutex_unlock(&budget.lock);
+}
+
+void
+arenap_budget_release(size_t size)
+{
+    atomic_fetch_sub(&budget.charged, size);
+    arenap_budget_serve();
+}
+
+void
+arenap_budget_release_quietly(size_t size)
+{
+    atomic_fetch_sub(&budget.charged, size);
+    if (atomic_load(&budget.waiting) != 0)
+        arenap_cleaner_kick();
+}
+
+bool
+arenap_budget_is_short(void)
+{
+    return atomic_load_explicit(&budget.waiting, memory_order_relaxed) != 0;
+}
+
+bool
+arenap_budget_may_collect(void)
+{
+    return atomic_load(&budget.explicit_gc);
+}
+
+/* --- Waiting --- */
+
+static void
+queue_join(struct waiter *waiter)
+{
+    pthread_mutex_lock(&budget.lock);
+    waiter->next = NULL;
+    *budget.last = waiter;
+    budget.last = &waiter->next;
+    atomic_fetch_add(&budget.waiting, 1);
+    queue_serve();
+    pthread_mutex_unlock(&budget.lock);
+}
+
+/* Returns false when it was served after all. */
+static bool
+queue_leave(struct waiter *waiter)
+{
+    bool left = false;
+
+    pthread_mutex_lock(&budget.lock);
+    for (struct waiter **link = &budget.first; *link; link = &(*link)->next) {
+        if (*link != waiter)
+            continue;
+        *link = waiter->next;
+        if (*link == NULL)
+            budget.last = link;
+        atomic_fetch_sub(&budget.waiting, 1);
+        left = true;
+        break;
+    }
+    queue_serve(); /* those behind it may fit */
+    pthread_mutex_unlock(&budget.lock);
+    return left;
+}
+
+static bool
+waiter_served(const struct waiter *waiter)
+{
+    return atomic_load(&waiter->state) == GRANTED;
+}
+
+/* Sleep for a time, less what is served before.  Time in which the cleaner
+ * runs actions is not counted, up to *spare. */
+static bool
+waiter_sleep(struct waiter *waiter, uint64_t ns, uint64_t *spare)
+{
+    uint64_t deadline = arenap_os_now() + ns;
+
+    while (!waiter_served(waiter)) {
+        if (arenap_os_wait(&waiter->state, WAITING, deadline))
+            continue;
+        if (arenap_cleaner_pending() == 0 || *spare < BUDGET_ACTIONS_STEP)
+            break;
+        *spare -= BUDGET_ACTIONS_STEP;
+        deadline = arenap_os_now() + BUDGET_ACTIONS_STEP;
+    }
+    return waiter_served(waiter);
+}
+
+/* What can be freed without waiting. */
+static void
+budget_collect(void)
+{
+    arenap_chunk_flush_all();
+    if (arenap_budget_may_collect())
+        arenap_cleaner_collect();
+    arenap_budget_serve();
+}
+
+static bool
+budget_wait(struct waiter *waiter)
+{
+    uint64_t spare = BUDGET_ACTIONS;
+
+    budget_collect();
+    for (int round = 0; round < BUDGET_SLEEPS; round++) {
+        if (waiter_served(waiter)
+            || waiter_sleep(waiter, MS << round, &spare))
+            return true;
+        /* The collector itself may keep one block; heap growth moves that
+         * pointer of its on. */
+        if (round == BUDGET_UNPIN_ROUND && arenap_budget_may_collect())
+            arenap_collector_unpin();
+        budget_collect();
+    }
+    return !queue_leave(waiter);
+}
+
+static int
+budget_fail(size_t size)
+{
+    size_t limit = atomic_load(&budget.limit);
+
+    atomic_fetch_add(&budget.failures, 1);
+    return arenap_fail(ENOMEM,
+                       "cannot reserve %zu bytes of off-heap memory "
+                       "(reserved: %zu, limit: %zu)",
+                       size, atomic_load(&budget.charged), limit);
+}
+
+static ARENA_COLD int
+reserve_slow(size_t size)
+{
+    struct waiter waiter = {.size = size, .state = WAITING};
+    uint64_t start;
+    int saved = errno;
+    bool done;
+
+    if (size > atomic_load(&budget.limit))
+        return budget_fail(size);
+    start = arenap_os_now();
+    atomic_fetch_add(&budget.waits, 1);
+    arenap_chunk_flush_all();
+    done = atomic_load(&budget.waiting) == 0 && budget_try(size);
+    if (!done) {
+        queue_join(&waiter);
+        done = waiter_served(&waiter) || budget_wait(&waiter);
+    }
+    atomic_fetch_add(&budget.wait_ns, arenap_os_now() - start);
+    errno = saved;
+    return done ? 0 : budget_fail(size);
+}
+
+int
+arenap_budget_reserve(size_t size)
+{
+    if (ARENA_LIKELY((atomic_load_explicit(&budget.waiting,
+                                           memory_order_relaxed)
+                          == 0
+                      || size <= BUDGET_SMALL)
+                     && budget_try(size)))
+        return 0;
+    return reserve_slow(size);
+}
+
+/* --- Figures --- */
+
+size_t
+arenap_budget_charged(void)
+{
+    return atomic_load(&budget.charged);
+}
+
+size_t
+arenap_budget_manual_count(void)
+{
+    size_t count;
+
+    pthread_mutex_lock(&budget.lock);
+    count = budget.manual_count;
+    pthread_mutex_unlock(&budget.lock);
+    return count;
+}
+
+void
+arenap_budget_figures(struct budget_figures *out)
+{
+    out->peak = atomic_load(&budget.peak);
+    out->waits = atomic_load(&budget.waits);
+    out->wait_ns = atomic_load(&budget.wait_ns);
+    out->failures = atomic_load(&budget.failures);
+}
+
+/* --- Environment --- */
+
+/* A size with K, M or G, or a percentage of whole. */
+static bool
+parse_limit(const char *text, size_t whole, size_t *out)
+{
+    static const char units[] = "KMG";
+    unsigned long long number;
+    const char *unit;
+    unsigned shift = 0;
+    char *end;
+
+    if (!isdigit((unsigned char)*text))
+        return false;
+    errno = 0;
+    number = strtoull(text, &end, 10);
+    if (errno != 0)
+        return false;
+    if (strcmp(end, "%") == 0 && number <= 100) {
+        *out = whole / 100 * (size_t)number + whole % 100 * number / 100;
+        return true;
+    }
+    if (*end != '\0'
+        && (unit = strchr(units, toupper((unsigned char)*end))) != NULL) {
+        shift = 10 * (unsigned)(unit - units + 1);
+        end++;
+    }
+    if (*end != '\0' || number > SIZE_MAX >> shift)
+        return false;
+    *out = (size_t)number << shift;
+    return true;
+}
+
+void
+arenap_budget_init(void)
+{
+    const char *limit = getenv("ARENA_LIMIT");
+    const char *explicit_gc = getenv("ARENA_EXPLICIT_GC");
+    size_t whole = arenap_os_memory(), bytes = whole;
+    int saved = errno;
+
+    if (limit != NULL && *limit != '\0' && !parse_limit(limit, whole, &bytes))
+        fprintf(stderr,
+                "libarena: ARENA_LIMIT=%s is not a size such as 512M or 50%%;"
+                " the limit is %zu bytes\n",
+                limit, bytes);
+    errno = saved;
+    atomic_store(&budget.limit, bytes);
+    if (explicit_gc != NULL && strcmp(explicit_gc, "0") == 0)
+        atomic_store(&budget.explicit_gc, false);
+}
+
+/* --- Fork --- */
+
+void
+arenap_budget_fork_prepare(void)
+{
+    pthread_mutex_lock(&budget.lock);
+}
+
+void
+arenap_budget_fork_done(void)
+{
+    pthread_mutex_unlock(&budget.lock);
+}
+
+/* The waiters are not in the child. */
+void
+arenap_budget_fork_child(void)
+{
+    budget.first = NULL;
+    budget.last = &budget.first;
+    atomic_store(&budget.waiting, 0);
+}
+
+/* --- Public --- */
+
+int
+arena_reserve(size_t size)
+{
+    if (arenap_thread_self() == NULL)
+        return arenap_fail_system(sizeof(struct thread));
+    if (arenap_budget_reserve(size) != 0)
+        return -1;
+    pthread_mutex_lock(&budget.lock);
+    atomic_fetch_add(&arenap_budget_manual_bytes, size);
+    budget.manual_count++;
+    pthread_mutex_unlock(&budget.lock);
+    return 0;
+}
+
+int
+arena_unreserve(size_t size)
+{
+    size_t held;
+
+    pthread_mutex_lock(&budget.lock);
+    held = atomic_load(&arenap_budget_manual_bytes);
+    if (size <= held) {
+        atomic_store(&arenap_budget_manual_bytes, held - size);
+        if (budget.manual_count != 0)
+            budget.manual_count--;
+    }
+    pthread_mutex_unlock(&budget.lock);
+    if (size > held)
+        return arenap_fail(EINVAL,
+                           "cannot unreserve %zu bytes: %zu are reserved",
+                           size, held);
+    arenap_budget_release(size);
+    return 0;
+}
+
+int
+arena_set_limit(size_t bytes)
+{
+    if (arenap_thread_self() == NULL)
+        return arenap_fail_system(sizeof(struct thread));
+    atomic_store(&budget.limit, bytes);
+    arenap_budget_serve();
+    return 0;
+}
+
+size_t
+arena_limit(void)
+{
+    arenap_thread_self(); /* reads the environment, the first time */
+    return atomic_load(&budget.limit);
+}
+
+int
+arena_set_explicit_gc(bool enabled)
+{
+    arenap_thread_self();
+    atomic_store(&budget.explicit_gc, enabled);
+    return 0;
+}

@@ -1,0 +1,58 @@
+/*
+ * budget.h: what may be held, what is held, and who waits for it.
+ *
+ * charged is what all modules hold, reserved or cached.  It is taken and
+ * given back without a lock as long as nobody waits.  Who does not fit joins
+ * the queue of waiters; from then on whoever releases hands the bytes over to
+ * those in front, and small requests alone may pass.
+ */
+#ifndef ARENA_LIB_BUDGET_H
+#define ARENA_LIB_BUDGET_H
+
+#include "internal.h"
+
+/* Requests up to this size may pass a larger one that waits. */
+#define BUDGET_SMALL ((size_t)64 * 1024)
+
+/* Take bytes, waiting and collecting as arena/budget.h says.  Returns 0; or
+ * -1 with errno ENOMEM.  Collects: hold no lock. */
+int arenap_budget_reserve(size_t size);
+
+/* Take bytes that are held already, over the limit if need be. */
+void arenap_budget_take(size_t size);
+
+/* Give bytes back.  Any context but the collector's. */
+void arenap_budget_release(size_t size);
+
+/* Give bytes back from inside the collector: takes no lock, so that waiters
+ * are served only by the next arenap_budget_serve. */
+void arenap_budget_release_quietly(size_t size);
+
+/* Serve waiters from what was released quietly. */
+void arenap_budget_serve(void);
+
+/* Does anybody wait?  Then nothing should be cached. */
+bool arenap_budget_is_short(void);
+
+/* May a reservation collect? */
+bool arenap_budget_may_collect(void);
+
+size_t arenap_budget_charged(void);
+size_t arenap_budget_manual_count(void);
+
+/* The counters of slow reservations. */
+struct budget_figures {
+    size_t peak;
+    uint64_t waits, wait_ns, failures;
+};
+void arenap_budget_figures(struct budget_figures *out);
+
+/* What the program reserved by hand: see usage.c. */
+extern _Atomic size_t arenap_budget_manual_bytes;
+
+void arenap_budget_init(void);
+void arenap_budget_fork_prepare(void);
+void arenap_budget_fork_done(void);
+void arenap_budget_fork_child(void);
+
+#endif

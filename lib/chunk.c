@@ -1,0 +1,457 @@
+/* chunk.c: see chunk.h. */
+
+#include "config.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include "budget.h"
+#include "chunk.h"
+#include "cleaner.h"
+#include "collector.h"
+#include "error.h"
+#include "internal.h"
+#include "os.h"
+#include "pagemap.h"
+#include "thread.h"
+
+/* From here on the system's malloc maps pages of its own every time; then
+ * it is better to know that they are zero. */
+#define CHUNK_HUGE ((size_t)32 << 20)
+
+/* Bits of steal: its own thread empties the cache, or another one does. */
+#define STEAL_OWN 1u
+#define STEAL_ALL 2u
+
+_Static_assert(sizeof(struct chunk) == 64, "room starts on a cache line");
+
+/* --- Limits of arenas --- */
+
+static void
+limit_give(struct arena *from, const struct arena *to, size_t size)
+{
+    for (; from != to; from = from->parent)
+        if (from->limit != 0)
+            atomic_fetch_sub(&from->subtree, size);
+}
+
+/* Take size from the limit of the arena and of each ancestor. */
+static int
+limit_take(struct arena *arena, size_t size)
+{
+    for (struct arena *a = arena; a != NULL; a = a->parent) {
+        size_t held = atomic_load(&a->subtree);
+
+        if (a->limit == 0)
+            continue;
+        do {
+            if (held > a->limit || size > a->limit - held) {
+                limit_give(arena, a, size);
+                return arenap_fail(ENOMEM,
+                                   "cannot take %zu bytes for the arena "
+                                   "(held: %zu, its limit: %zu)",
+                                   size, held, a->limit);
+            }
+        } while (!atomic_compare_exchange_weak(&a->subtree, &held,
+                                               held + size));
+    }
+    return 0;
+}
+
+/* --- Counting a chunk under an arena --- */
+
+static inline void
+chunk_count(struct thread *self, struct arena *arena, size_t charge)
+{
+    arenap_count(&self->counts[arena->kind].reserved, charge);
+    if (ARENA_LIKELY(arena->kind == ARENA_CONFINED))
+        arenap_count(&arena->reserved, charge);
+    else
+        atomic_fetch_add_explicit(&arena->reserved, charge,
+                                  memory_order_relaxed);
+}
+
+/* --- Making and freeing --- */
+
+static void
+chunk_release(struct chunk *chunk)
+{
+    size_t charge = chunk->charge;
+
+    arenap_pagemap_set(chunk, chunk->length, NULL);
+    switch ((enum chunk_source)chunk->source) {
+    case CHUNK_ALIGNED:
+    case CHUNK_MALLOC:
+        free(chunk->base);
+        break;
+    case CHUNK_MAPPED:
+        arenap_os_unmap(chunk->base, charge);
+        break;
+    case CHUNK_TRACED:
+        arenap_collector_free(chunk->base);
+        break;
+    }
+    arenap_budget_release(charge);
+}
+
+/* What the system gives for a chunk of length bytes; NULL if it refuses. */
+static struct chunk *
+chunk_get(enum chunk_source source, size_t length, bool zero, void **base)
+{
+    int saved = errno;
+    void *block = NULL;
+
+    switch (source) {
+    case CHUNK_ALIGNED:
+        if (posix_memalign(&block, ARENA_PAGE, length) != 0)
+            block = NULL;
+        break;
+    case CHUNK_MALLOC:
+        block = zero ? calloc(1, length + ARENA_PAGE)
+                     : malloc(length + ARENA_PAGE);
+        break;
+    case CHUNK_MAPPED:
+        block = arenap_os_map(length);
+        break;
+    case CHUNK_TRACED:
+        block = arenap_collector_alloc_traced(length);
+        break;
+    }
+    errno = saved;
+    *base = block;
+    return block == NULL ? NULL
+                         : (struct chunk *)arenap_round_up((uintptr_t)block,
+                                                           ARENA_PAGE);
+}
+
+static void
+chunk_put(enum chunk_source source, void *base, size_t length)
+{
+    if (source == CHUNK_MAPPED)
+        arenap_os_unmap(base, length);
+    else if (source == CHUNK_TRACED)
+        arenap_collector_free(base);
+    else
+        free(base);
+}
+
+/* A new chunk whose charge is reserved already; gives it back on failure. */
+static struct chunk *
+chunk_make(enum chunk_source source, size_t length, size_t charge, bool zero)
+{
+    struct chunk *chunk;
+    void *base;
+
+    chunk = chunk_get(source, length, zero, &base);
+    if (chunk == NULL && arenap_cleaner_reclaim())
+        chunk = chunk_get(source, length, zero, &base);
+    if (chunk != NULL && !arenap_pagemap_prepare(chunk, length)) {
+        chunk_put(source, base, length);
+        chunk = NULL;
+    }
+    if (chunk == NULL) {
+        arenap_budget_release(charge);
+        arenap_fail_system(charge);
+        return NULL;
+    }
+    chunk->next = NULL;
+    chunk->start = (char *)(chunk + 1);
+    chunk->end = (char *)chunk + (length & ~(ARENA_GRANULE - 1));
+    chunk->charge = charge;
+    chunk->base = base;
+    chunk->length = length;
+    chunk->slot = NULL;
+    chunk->class = CHUNK_CLASSES;
+    chunk->source = (uint8_t)source;
+    chunk->zeroed = source == CHUNK_MAPPED || source == CHUNK_TRACED
+                    || (source == CHUNK_MALLOC && zero);
+    return chunk;
+}
+
+static inline void
+chunk_owner(struct chunk *chunk, struct arena *arena)
+{
+    if (ARENA_LIKELY(chunk->slot != NULL))
+        atomic_store_explicit(chunk->slot, arena, memory_order_release);
+    else
+        arenap_pagemap_set(chunk, chunk->length, arena);
+}
+
+/* --- The cache --- */
+
+/* Enter the cache; false when somebody empties it. */
+static inline bool
+cache_enter(struct chunk_cache *cache)
+{
+    atomic_store_explicit(&cache->busy, 1, memory_order_relaxed);
+    arenap_os_light();
+    if (ARENA_LIKELY(
+            atomic_load_explicit(&cache->steal, memory_order_acquire) == 0))
+        return true;
+    atomic_store_explicit(&cache->busy, 0, memory_order_release);
+    return false;
+}
+
+static inline void
+cache_leave(struct chunk_cache *cache)
+{
+    atomic_store_explicit(&cache->busy, 0, memory_order_release);
+}
+
+static inline struct chunk *
+cache_take(struct chunk_cache *cache, unsigned class)
+{
+    struct chunk *chunk;
+
+    if (!cache_enter(cache))
+        return NULL;
+    chunk = cache->list[class];
+    if (chunk != NULL) {
+        cache->list[class] = chunk->next;
+        cache->bytes -= chunk->charge;
+    }
+    cache_leave(cache);
+    return chunk;
+}
+
+static inline bool
+cache_give(struct chunk_cache *cache, struct chunk *chunk)
+{
+    bool fits;
+
+    if (chunk->class == CHUNK_CLASSES || !cache_enter(cache))
+        return false;
+    fits = cache->bytes + chunk->charge <= CHUNK_CACHE_BYTES
+           && !arenap_budget_is_short();
+    if (fits) {
+        chunk->next = cache->list[chunk->class];
+        cache->list[chunk->class] = chunk;
+        cache->bytes += chunk->charge;
+    }
+    cache_leave(cache);
+    return fits;
+}
+
+/* All chunks of a cache that nobody is inside, as one list. */
+static struct chunk *
+cache_empty(struct chunk_cache *cache)
+{
+    struct chunk *all = NULL;
+
+    for (unsigned class = 0; class < CHUNK_CLASSES; class++) {
+        struct chunk *chunk;
+
+        while ((chunk = cache->list[class]) != NULL) {
+            cache->list[class] = chunk->next;
+            chunk->next = all;
+            all = chunk;
+        }
+    }
+    cache->bytes = 0;
+    return all;
+}
+
+static bool
+chunks_release(struct chunk *chunk)
+{
+    bool any = chunk != NULL;
+
+    while (chunk != NULL) {
+        struct chunk *next = chunk->next;
+
+        chunk_release(chunk);
+        chunk = next;
+    }
+    return any;
+}
+
+void
+arenap_chunk_flush(struct thread *thread)
+{
+    struct chunk_cache *cache = &thread->cache;
+    struct chunk *all;
+    uint32_t none = 0;
+
+    /* One that was stopped by fork in the middle keeps what it has. */
+    if (thread != arenap_tls.record && atomic_load(&cache->busy))
+        return;
+    while (!atomic_compare_exchange_weak(&cache->steal, &none, STEAL_OWN)) {
+        none = 0;
+        sched_yield();
+    }
+    all = cache_empty(cache);
+    atomic_store_explicit(&cache->steal, 0, memory_order_release);
+    chunks_release(all);
+}
+
+/* Empty the cache of a thread that was told to stay out. */
+static struct chunk *
+cache_steal(struct chunk_cache *cache)
+{
+    struct chunk *all = NULL;
+
+    while (atomic_load_explicit(&cache->busy, memory_order_acquire))
+        sched_yield();
+    if (atomic_load(&cache->steal) == STEAL_ALL)
+        all = cache_empty(cache);
+    atomic_fetch_and_explicit(&cache->steal, ~(uint32_t)STEAL_ALL,
+                              memory_order_release);
+    return all;
+}
+
+bool
+arenap_chunk_flush_all(void)
+{
+    static _Atomic uint32_t flushing;
+    uint32_t none = 0;
+    bool any = false;
+    struct thread *t;
+
+    /* One thread at a time; one barrier serves for all caches. */
+    if (!atomic_compare_exchange_strong(&flushing, &none, 1))
+        return false;
+    for (t = arenap_thread_first(); t != NULL; t = t->next)
+        atomic_fetch_or(&t->cache.steal, STEAL_ALL);
+    arenap_os_heavy();
+    for (t = arenap_thread_first(); t != NULL; t = t->next)
+        if (atomic_load(&t->cache.steal) & STEAL_ALL)
+            any |= chunks_release(cache_steal(&t->cache));
+    atomic_store(&flushing, 0);
+    return any;
+}
+
+/* --- For arenas --- */
+
+static inline struct chunk *
+chunk_hand_out(struct thread *self, struct arena *arena, struct chunk *chunk)
+{
+    chunk_owner(chunk, arena);
+    chunk_count(self, arena, chunk->charge);
+    return chunk;
+}
+
+/* Reserve and make a chunk; the arena's limit has been taken. */
+static struct chunk *
+chunk_reserve(enum chunk_source source, struct arena *arena, size_t length,
+              size_t charge, bool zero)
+{
+    struct chunk *chunk = NULL;
+
+    if (arenap_budget_reserve(charge) == 0)
+        chunk = chunk_make(source, length, charge, zero);
+    if (chunk == NULL)
+        limit_give(arena, NULL, charge);
+    return chunk;
+}
+
+static ARENA_NOINLINE struct chunk *
+chunk_take_new(struct arena *arena, unsigned class)
+{
+    size_t charge = ARENA_PAGE << class;
+    size_t length = charge - CHUNK_MALLOC_HEADER;
+    bool traced = arena->flags & ARENA_TRACED;
+    struct chunk *chunk;
+
+    chunk = chunk_reserve(traced ? CHUNK_TRACED : CHUNK_ALIGNED, arena,
+                          length, charge, false);
+    if (chunk == NULL || traced)
+        return chunk;
+    chunk->class = (uint8_t)class;
+    if (class == 0)
+        chunk->slot = arenap_pagemap_slot(chunk);
+    return chunk;
+}
+
+struct chunk *
+arenap_chunk_take(struct thread *self, struct arena *arena, unsigned class)
+{
+    struct chunk *chunk = NULL;
+
+    ARENA_ASSERT(class < CHUNK_CLASSES);
+    if (ARENA_UNLIKELY(arena->limited)
+        && limit_take(arena, ARENA_PAGE << class) != 0)
+        return NULL;
+    if (ARENA_LIKELY(!(arena->flags & ARENA_TRACED)))
+        chunk = cache_take(&self->cache, class);
+    if (ARENA_UNLIKELY(chunk == NULL)) {
+        chunk = chunk_take_new(arena, class);
+        if (chunk == NULL)
+            return NULL;
+    } else {
+        chunk->zeroed = false;
+    }
+    return chunk_hand_out(self, arena, chunk);
+}
+
+/* A block that ends where an inaccessible page begins. */
+static struct chunk *
+chunk_take_guarded(struct arena *arena, size_t size, size_t align)
+{
+    size_t room = arenap_round_up(size, align);
+    size_t length = arenap_round_up(sizeof(struct chunk) + room
+                                        + (align > ARENA_GRANULE ? align : 0),
+                                    ARENA_PAGE);
+    size_t charge = length + ARENA_PAGE;
+    struct chunk *chunk;
+    char *guard;
+
+    if (limit_take(arena, charge) != 0)
+        return NULL;
+    chunk = chunk_reserve(CHUNK_MAPPED, arena, charge, charge, true);
+    if (chunk == NULL)
+        return NULL;
+    guard = (char *)chunk + length;
+    if (!arenap_os_guard(guard, ARENA_PAGE)) {
+        chunk_release(chunk);
+        limit_give(arena, NULL, charge);
+        arenap_fail_system(ARENA_PAGE);
+        return NULL;
+    }
+    chunk->start = (char *)((uintptr_t)(guard - size) & ~(align - 1));
+    chunk->end = guard;
+    return chunk;
+}
+
+struct chunk *
+arenap_chunk_take_big(struct thread *self, struct arena *arena, size_t size,
+                      size_t align, bool zero)
+{
+    size_t slack = align > sizeof(struct chunk) ? align : 0;
+    size_t length = arenap_round_up(sizeof(struct chunk) + slack + size,
+                                    ARENA_PAGE);
+    size_t charge = length;
+    enum chunk_source source = CHUNK_MAPPED;
+    struct chunk *chunk;
+
+    if (arena->flags & ARENA_GUARDED) {
+        chunk = chunk_take_guarded(arena, size, align);
+        return chunk == NULL ? NULL : chunk_hand_out(self, arena, chunk);
+    }
+    if (arena->flags & ARENA_TRACED) {
+        source = CHUNK_TRACED;
+    } else if (length < CHUNK_HUGE) {
+        source = CHUNK_MALLOC;
+        charge += ARENA_PAGE;
+    }
+    if (limit_take(arena, charge) != 0)
+        return NULL;
+    chunk = chunk_reserve(source, arena, length, charge, zero);
+    if (chunk == NULL)
+        return NULL;
+    chunk->start =
+        (char *)arenap_round_up((uintptr_t)chunk->start, align);
+    return chunk_hand_out(self, arena, chunk);
+}
+
+void
+arenap_chunk_give(struct thread *self, struct arena *arena,
+                  struct chunk *chunk)
+{
+    chunk_count(self, arena, (size_t)0 - chunk->charge);
+    if (ARENA_UNLIKELY(arena->limited))
+        limit_give(arena, NULL, chunk->charge);
+    chunk_owner(chunk, &arenap_pagemap_cached);
+    if (!cache_give(&self->cache, chunk))
+        chunk_release(chunk);
+}

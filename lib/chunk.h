@@ -1,0 +1,76 @@
+/*
+ * chunk.h: the memory of explicit arenas.
+ *
+ * A chunk is a run of whole pages of the page map.  Its header is at its
+ * start.  Chunks of the standard classes are kept for reuse in a cache of the
+ * thread that freed them, last in first out; others, and what does not fit
+ * the cache, go back to the system at once.
+ *
+ * Invariant: a chunk's charge is reserved in the budget as long as it exists.
+ * While an arena has it, it is also counted under the arena's kind; what is
+ * reserved but not counted under anything is what the caches hold.
+ */
+#ifndef ARENA_LIB_CHUNK_H
+#define ARENA_LIB_CHUNK_H
+
+#include "internal.h"
+#include "pagemap.h"
+
+struct thread;
+
+/* Class c has 4096 << c bytes, less what malloc puts in front of a block: so
+ * that the system's heap has no gaps between neighbours. */
+#define CHUNK_CLASSES 6
+#define CHUNK_MALLOC_HEADER ((size_t)16)
+#define CHUNK_CACHE_BYTES ((size_t)256 * 1024)
+
+enum chunk_source {
+    CHUNK_ALIGNED, /* posix_memalign */
+    CHUNK_MALLOC,  /* malloc or calloc, base before the chunk */
+    CHUNK_MAPPED,  /* own pages */
+    CHUNK_TRACED,  /* uncollectable memory that the collector scans */
+};
+
+struct chunk {
+    struct chunk *next; /* in the arena, or in the cache */
+    char *start, *end;  /* of the room for blocks */
+    size_t charge;      /* bytes reserved in the budget */
+    void *base;         /* what to free */
+    size_t length;      /* bytes of the page map from the chunk's address */
+    pagemap_slot *slot; /* of its only page; NULL if it has several */
+    uint8_t class;      /* CHUNK_CLASSES: none */
+    uint8_t source;     /* enum chunk_source */
+    bool zeroed;        /* the room was zero when the chunk was made */
+} __attribute__((aligned(64)));
+
+/*
+ * The thread's cache.  Other threads empty it when the budget is short, so
+ * its thread says when it is inside: busy and steal are a handshake with the
+ * barriers of os.h, which cost the thread no atomic operation.
+ */
+struct chunk_cache {
+    _Atomic uint32_t busy;  /* set by its thread */
+    _Atomic uint32_t steal; /* set by who empties it */
+    size_t bytes;
+    struct chunk *list[CHUNK_CLASSES];
+};
+
+/* A chunk of a class for an arena, charged to it.  NULL with errno set. */
+struct chunk *arenap_chunk_take(struct thread *self, struct arena *arena,
+                                unsigned class);
+
+/* A chunk for one block of its own, at start, zero-filled if asked. */
+struct chunk *arenap_chunk_take_big(struct thread *self, struct arena *arena,
+                                    size_t size, size_t align, bool zero);
+
+/* Give back a chunk of an arena. */
+void arenap_chunk_give(struct thread *self, struct arena *arena,
+                       struct chunk *chunk);
+
+/* Empty the cache of a thread: the caller's own, or one that is gone. */
+void arenap_chunk_flush(struct thread *thread);
+
+/* Empty the caches of all threads.  Returns true if that freed anything. */
+bool arenap_chunk_flush_all(void);
+
+#endif

@@ -1,0 +1,303 @@
+/* cleaner.c: see cleaner.h. */
+
+#include "config.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include "../include/arena/budget.h"
+#include "budget.h"
+#include "chunk.h"
+#include "cleaner.h"
+#include "collector.h"
+#include "error.h"
+#include "heap.h"
+#include "internal.h"
+#include "os.h"
+#include "thread.h"
+
+static struct {
+    /* Pushed by anybody, newest first; only ever taken as a whole. */
+    _Atomic(struct pending *) stack;
+    _Atomic uint32_t pushed; /* nodes so far; wraps */
+    _Atomic uint32_t done;   /* nodes that have run, in the order pushed */
+    _Atomic uint32_t wake;   /* changes when there is something to do */
+    _Atomic bool running;    /* the thread exists */
+    _Atomic uint64_t busy_since;
+    pthread_mutex_t lock; /* of the queue, and of starting */
+    struct pending *first, **last;
+    bool busy; /* a node was taken from the queue and has not returned */
+} cleaner = {.lock = PTHREAD_MUTEX_INITIALIZER, .last = &cleaner.first};
+
+/* --- The pending list --- */
+
+void
+arenap_cleaner_kick(void)
+{
+    atomic_fetch_add(&cleaner.wake, 1);
+    arenap_os_wake(&cleaner.wake, 1);
+}
+
+void
+arenap_cleaner_push(struct pending *node)
+{
+    struct pending *head = atomic_load(&cleaner.stack);
+
+    atomic_fetch_add(&cleaner.pushed, 1);
+    do
+        node->next = head;
+    while (!atomic_compare_exchange_weak(&cleaner.stack, &head, node));
+    arenap_cleaner_kick();
+}
+
+size_t
+arenap_cleaner_pending(void)
+{
+    uint32_t done = atomic_load(&cleaner.done);
+
+    return atomic_load(&cleaner.pushed) - done;
+}
+
+uint64_t
+arenap_cleaner_busy_since(void)
+{
+    return atomic_load(&cleaner.busy_since);
+}
+
+/* Move what was pushed to the end of the queue, oldest first. */
+static void
+queue_fill(void)
+{
+    struct pending *node = atomic_exchange(&cleaner.stack, NULL);
+    struct pending *oldest = NULL, **end = NULL;
+
+    for (struct pending *next; node != NULL; node = next) {
+        next = node->next;
+        if (oldest == NULL)
+            end = &node->next;
+        node->next = oldest;
+        oldest = node;
+    }
+    if (oldest != NULL) {
+        *cleaner.last = oldest;
+        cleaner.last = end;
+    }
+}
+
+static struct pending *
+queue_take(void)
+{
+    struct pending *node;
+
+    pthread_mutex_lock(&cleaner.lock);
+    queue_fill();
+    node = cleaner.first;
+    if (node != NULL) {
+        cleaner.first = node->next;
+        if (cleaner.first == NULL)
+            cleaner.last = &cleaner.first;
+    }
+    cleaner.busy = node != NULL;
+    pthread_mutex_unlock(&cleaner.lock);
+    return node;
+}
+
+/* --- The thread --- */
+
+static void
+cleaner_run(struct pending *node)
+{
+    atomic_store(&cleaner.busy_since, arenap_os_now());
+    node->run(node);
+    atomic_store(&cleaner.busy_since, 0);
+    atomic_fetch_add(&cleaner.done, 1);
+    arenap_os_wake(&cleaner.done, INT32_MAX);
+}
+
+static void *
+cleaner_main(void *unused)
+{
+    struct thread *self = arenap_thread_self();
+
+    if (self != NULL)
+        self->is_cleaner = true;
+    /* Actions may touch collected memory. */
+    arena_thread_attach();
+    for (;;) {
+        uint32_t seen = atomic_load(&cleaner.wake);
+        struct pending *node;
+
+        arenap_budget_serve();
+        while ((node = queue_take()) != NULL)
+            cleaner_run(node);
+        arenap_os_wait(&cleaner.wake, seen, ARENA_OS_NEVER);
+    }
+    return unused;
+}
+
+/* A thread that takes no signals but the collector's. */
+static int
+cleaner_create(void)
+{
+    sigset_t all, before;
+    pthread_attr_t attr;
+    pthread_t thread;
+    int error;
+
+    if (pthread_attr_init(&attr) != 0)
+        return ENOMEM;
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all);
+    arenap_collector_unblock(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&thread, &attr, cleaner_main, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    return error;
+}
+
+int
+arenap_cleaner_start(void)
+{
+    int error = 0;
+
+    if (atomic_load(&cleaner.running))
+        return 0;
+    pthread_mutex_lock(&cleaner.lock);
+    if (!atomic_load(&cleaner.running)) {
+        error = cleaner_create();
+        atomic_store(&cleaner.running, error == 0);
+    }
+    pthread_mutex_unlock(&cleaner.lock);
+    if (error != 0)
+        return arenap_fail(ENOMEM, "the system refused a cleaner thread");
+    return 0;
+}
+
+void
+arenap_cleaner_drain(uint64_t deadline)
+{
+    struct thread *self = arenap_thread_self();
+    uint32_t goal = atomic_load(&cleaner.pushed), done;
+
+    if (self == NULL || self->is_cleaner || self->acting != 0)
+        return;
+    while ((int32_t)((done = atomic_load(&cleaner.done)) - goal) < 0)
+        if (arenap_cleaner_start() != 0
+            || !arenap_os_wait(&cleaner.done, done, deadline))
+            return;
+}
+
+/* --- Collecting: one collection serves all who came before it --- */
+
+static struct {
+    pthread_mutex_t lock;
+    uint32_t started;
+    _Atomic uint32_t finished;
+    bool running;
+} collection = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+bool
+arenap_cleaner_collect(void)
+{
+    struct thread *self = arenap_thread_self();
+    uint32_t goal, finished;
+
+    /* Inside a collection: a finalizer of the host program brought us here. */
+    if (self == NULL || self->collecting || !arenap_collector_can_collect())
+        return false;
+    pthread_mutex_lock(&collection.lock);
+    goal = collection.started + 1;
+    while ((int32_t)((finished = atomic_load(&collection.finished)) - goal)
+           < 0) {
+        bool mine = !collection.running;
+
+        if (mine) {
+            collection.running = true;
+            collection.started++;
+        }
+        pthread_mutex_unlock(&collection.lock);
+        if (mine)
+            arenap_collector_collect(self);
+        else
+            arenap_os_wait(&collection.finished, finished, ARENA_OS_NEVER);
+        pthread_mutex_lock(&collection.lock);
+        if (mine) {
+            collection.running = false;
+            atomic_store(&collection.finished, collection.started);
+            arenap_os_wake(&collection.finished, INT32_MAX);
+        }
+    }
+    pthread_mutex_unlock(&collection.lock);
+    arenap_heap_settle();
+    arenap_budget_serve();
+    return true;
+}
+
+bool
+arenap_cleaner_reclaim(void)
+{
+    arenap_chunk_flush_all();
+    if (arenap_budget_may_collect())
+        arenap_cleaner_collect();
+    return true;
+}
+
+/* --- Fork --- */
+
+void
+arenap_cleaner_fork_prepare(void)
+{
+    pthread_mutex_lock(&collection.lock);
+    pthread_mutex_lock(&cleaner.lock);
+}
+
+void
+arenap_cleaner_fork_done(void)
+{
+    pthread_mutex_unlock(&cleaner.lock);
+    pthread_mutex_unlock(&collection.lock);
+}
+
+/* The cleaner is not in the child.  A node that it was running counts as run:
+ * its action began in the parent.  The rest waits for a new cleaner. */
+void
+arenap_cleaner_fork_child(void)
+{
+    atomic_store(&cleaner.running, false);
+    atomic_store(&cleaner.busy_since, 0);
+    if (cleaner.busy)
+        atomic_fetch_add(&cleaner.done, 1);
+    cleaner.busy = false;
+    collection.running = false;
+    atomic_store(&collection.finished, collection.started);
+}
+
+/* --- Public --- */
+
+void
+arena_collect(void)
+{
+    uint32_t done = atomic_load(&cleaner.done);
+
+    if (!arenap_collector_started() || arena_thread_attach() != 0)
+        return;
+    if (!arenap_cleaner_collect())
+        return;
+    arenap_cleaner_drain(ARENA_OS_NEVER);
+    /* What had actions is freed by the next collection. */
+    if (atomic_load(&cleaner.done) != done)
+        arenap_cleaner_collect();
+}
+
+int
+arena_trim(void)
+{
+    arena_collect();
+    arenap_chunk_flush_all();
+    if (arenap_collector_can_collect())
+        arenap_collector_trim(arenap_thread_self());
+    arenap_os_trim();
+    return 0;
+}

@@ -1,0 +1,49 @@
+/*
+ * cleaner.h: notifications, close actions of auto arenas, and collecting on
+ * demand.
+ *
+ * The collector's callbacks push nodes onto the pending list: no lock, no
+ * allocation.  The cleaner thread takes them all and runs them.  Nodes are
+ * made beforehand, by whoever registers what they stand for.
+ */
+#ifndef ARENA_LIB_CLEANER_H
+#define ARENA_LIB_CLEANER_H
+
+#include "internal.h"
+
+struct pending {
+    struct pending *next;
+    void (*run)(struct pending *); /* on the cleaner thread; may free it */
+};
+
+/* Push a node; wakes the cleaner.  From any context, the collector's too. */
+void arenap_cleaner_push(struct pending *node);
+
+/* Tell the cleaner to serve the budget's waiters.  From any context. */
+void arenap_cleaner_kick(void);
+
+/* Start the cleaner thread, if none runs.  0; or -1 with errno ENOMEM. */
+int arenap_cleaner_start(void);
+
+/* Nodes pushed whose run has not returned. */
+size_t arenap_cleaner_pending(void);
+
+/* When the cleaner began the node that it runs now, in ns; 0: it idles. */
+uint64_t arenap_cleaner_busy_since(void);
+
+/* A collection that began after this call, by whomever; returns when it is
+ * done.  False where none is possible.  Hold no lock. */
+bool arenap_cleaner_collect(void);
+
+/* Wait until what is pending now has run, up to a deadline.  Returns at once
+ * on the cleaner thread and inside actions. */
+void arenap_cleaner_drain(uint64_t deadline);
+
+/* The system refused memory: drop caches, collect.  True: try again. */
+bool arenap_cleaner_reclaim(void);
+
+void arenap_cleaner_fork_prepare(void);
+void arenap_cleaner_fork_done(void);
+void arenap_cleaner_fork_child(void);
+
+#endif

@@ -1,0 +1,743 @@
+/* collected.c: see collected.h. */
+
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "budget.h"
+#include "cleaner.h"
+#include "collected.h"
+#include "collector.h"
+#include "error.h"
+#include "internal.h"
+#include "lifecycle.h"
+#include "os.h"
+#include "sync.h"
+#include "thread.h"
+
+/* --- Sizes ---
+ *
+ * The collector adds a byte to every request, so that a pointer past the end
+ * of the last user's block still points into the collected one. */
+
+#define SLOP ((size_t)1)
+
+/* Word 0 of a small block; links of free lists have none of these bits. */
+#define TAG_ARMED ((uint64_t)8) /* it is in use and accounted */
+#define TAG_PART ((uint64_t)16) /* not a control */
+
+/* A control has room for 6 granules of the user's. */
+#define CONTROL_BYTES ((size_t)176)
+
+/* Smaller ones can stay unreported while their neighbours live. */
+#define PROMPT_BYTES ((size_t)464)
+
+#define PART_FIRST (2 * ARENA_PAGE)
+#define PART_LAST (16 * ARENA_PAGE)
+
+/* The collector's classes are as large as the request up to here, rounded up
+ * by a factor of less than a third. */
+#define SMALL_LAST ((size_t)2048)
+
+/* --- Settling accounts --- */
+
+static struct {
+    _Atomic size_t reserved, requested, count;
+} dead[5];
+
+void
+arenap_collected_dead(arena_kind_t kind, size_t *reserved, size_t *requested,
+                      size_t *count)
+{
+    *reserved = atomic_load(&dead[kind].reserved);
+    *requested = atomic_load(&dead[kind].requested);
+    *count = atomic_load(&dead[kind].count);
+}
+
+static void
+settle(arena_kind_t kind, size_t reserved, size_t requested, size_t count)
+{
+    atomic_fetch_add_explicit(&dead[kind].reserved, reserved,
+                              memory_order_relaxed);
+    if (requested != 0)
+        atomic_fetch_add_explicit(&dead[kind].requested, requested,
+                                  memory_order_relaxed);
+    if (count != 0)
+        atomic_fetch_add_explicit(&dead[kind].count, count,
+                                  memory_order_relaxed);
+    arenap_budget_release_quietly(reserved);
+}
+
+static void
+account(struct thread *self, arena_kind_t kind, size_t reserved,
+        size_t requested, size_t count)
+{
+    arenap_count(&self->counts[kind].reserved, reserved);
+    arenap_count(&self->counts[kind].requested, requested);
+    arenap_count(&self->counts[kind].count, count);
+}
+
+/* A zero-filled block whose charge is reserved: n bytes, of which the last is
+ * never handed out.  NULL with errno set and nothing reserved. */
+static void *
+block_make(struct thread *self, enum block kind, size_t bytes)
+{
+    void *block;
+
+    if (arenap_collector_attach(self) != 0
+        || arenap_budget_reserve(bytes) != 0)
+        return NULL;
+    block = arenap_collector_alloc(self, kind, bytes - SLOP);
+    /* The collector may refuse although garbage exists. */
+    if (block == NULL && arenap_cleaner_reclaim())
+        block = arenap_collector_alloc(self, kind, bytes - SLOP);
+    if (block == NULL) {
+        arenap_budget_release(bytes);
+        arenap_fail_system(bytes);
+    }
+    return block;
+}
+
+/* --- Auto arenas: extras and parts --- */
+
+struct arena_extra {
+    struct pending node; /* must be first: pushed when the arena is dead */
+    _Atomic uint32_t parts; /* that point here, the control among them */
+    _Atomic bool reported;  /* pushed */
+    _Atomic bool retained;  /* it has actions that have not run */
+    _Atomic bool acting;    /* they run, or ran: the arena is closed */
+    struct action *actions;
+    bool has_prompt; /* a part that is reported promptly */
+    size_t limit;    /* 0: none */
+    _Atomic size_t reserved;
+    char name[];
+};
+
+/* The head of a part.  In a chunk the collector sees words 0 and 1, in a
+ * small block words 0 to 2. */
+struct part_head {
+    size_t bytes; /* accounted; 0 when settled */
+    struct arena_extra *extra;
+};
+
+struct chunk_part {
+    void *next; /* older part, or NULL */
+    struct arena *arena;
+    struct part_head head;
+};
+
+struct prompt_part {
+    _Atomic uint64_t tag;
+    void *next;
+    struct arena *arena;
+    struct part_head head;
+    uint64_t spare; /* blocks begin at a granule */
+};
+
+_Static_assert(sizeof(struct chunk_part) % 16 == 0, "blocks are aligned");
+_Static_assert(sizeof(struct prompt_part) % 16 == 0, "blocks are aligned");
+_Static_assert(offsetof(struct prompt_part, next)
+                   == offsetof(struct arena, chunks),
+               "the ring goes through word 1 of small blocks");
+_Static_assert(offsetof(struct arena, owner) == 0, "the tag is word 0");
+
+/* Run the actions of a dead arena; the cleaner's thread. */
+static void
+extra_run(struct pending *node)
+{
+    struct arena_extra *extra = (struct arena_extra *)node;
+    struct action *actions = extra->actions;
+
+    atomic_store(&extra->acting, true);
+    extra->actions = NULL;
+    arenap_actions_run(arenap_thread_self(), actions, NULL);
+    /* The next collection frees the parts; the last of them frees this. */
+    atomic_store(&extra->retained, false);
+}
+
+/* One of its parts is found dead.  True: it must stay for now. */
+static bool
+extra_dead(struct arena_extra *extra)
+{
+    if (extra == NULL || !atomic_load(&extra->retained))
+        return false;
+    if (!atomic_exchange(&extra->reported, true))
+        arenap_cleaner_push(&extra->node);
+    return true;
+}
+
+static void
+extra_leave(struct arena_extra *extra)
+{
+    if (extra != NULL && atomic_fetch_sub(&extra->parts, 1) == 1)
+        free(extra);
+}
+
+static struct arena_extra *
+extra_make(const char *name, size_t limit)
+{
+    size_t length = name != NULL ? strlen(name) : 0;
+    struct arena_extra *extra = malloc(sizeof *extra + length + 1);
+
+    if (extra == NULL) {
+        arenap_fail_system(sizeof *extra + length + 1);
+        return NULL;
+    }
+    *extra = (struct arena_extra){.node.run = extra_run, .limit = limit};
+    atomic_store(&extra->parts, 1);
+    memcpy(extra->name, name != NULL ? name : "", length + 1);
+    return extra;
+}
+
+/* --- Auto arenas: death --- */
+
+static int
+part_dead(struct part_head *head)
+{
+    size_t bytes = head->bytes;
+
+    if (bytes == 0)
+        return 0;
+    if (extra_dead(head->extra))
+        return 1;
+    head->bytes = 0;
+    extra_leave(head->extra);
+    head->extra = NULL;
+    settle(ARENA_AUTO, bytes, 0, 0);
+    return 0;
+}
+
+static int
+control_dead(struct arena *arena)
+{
+    if (extra_dead(arena->extra))
+        return 1;
+    atomic_store_explicit(&arena->owner, 0, memory_order_relaxed);
+    extra_leave(arena->extra);
+    arena->extra = NULL;
+    settle(ARENA_AUTO, CONTROL_BYTES, (size_t)arena->tally, 1);
+    return 0;
+}
+
+int
+arenap_collected_small_dead(void *block)
+{
+    struct arena *arena = block;
+    struct prompt_part *part = block;
+    uint64_t tag = atomic_load_explicit(&arena->owner, memory_order_relaxed);
+    int stays;
+
+    if ((tag & TAG_ARMED) == 0)
+        return 0; /* a free slot */
+    if ((tag & TAG_PART) == 0)
+        return control_dead(arena);
+    stays = part_dead(&part->head);
+    if (!stays)
+        atomic_store_explicit(&part->tag, 0, memory_order_relaxed);
+    return stays;
+}
+
+int
+arenap_collected_chunk_dead(void *block)
+{
+    return part_dead(&((struct chunk_part *)block)->head);
+}
+
+/* --- Auto arenas: birth --- */
+
+struct arena *
+arenap_auto_open(struct thread *self, const arena_options_t *options)
+{
+    static _Atomic uint64_t last_epoch;
+    struct arena_extra *extra = NULL;
+    struct arena *arena;
+
+    if (options->name != NULL || options->limit != 0) {
+        extra = extra_make(options->name, options->limit);
+        if (extra == NULL)
+            return NULL;
+    }
+    arena = block_make(self, BLOCK_SMALL, CONTROL_BYTES);
+    if (arena == NULL) {
+        free(extra);
+        return NULL;
+    }
+    arena->kind = ARENA_AUTO;
+    arena->flags = (uint8_t)options->flags;
+    atomic_store_explicit(&arena->state, ARENA_OPEN, memory_order_relaxed);
+    atomic_store_explicit(&arena->epoch,
+                          atomic_fetch_add(&last_epoch, 1) + 1,
+                          memory_order_relaxed);
+    arena->extra = extra;
+    /* The control's own room is not scanned. */
+    if ((options->flags & ARENA_TRACED) == 0) {
+        arena->bump = (char *)arena + ARENA_AUTO_HEAD;
+        arena->end = (char *)arena + CONTROL_BYTES - ARENA_GRANULE;
+    }
+    if (extra != NULL)
+        atomic_store(&extra->reserved, CONTROL_BYTES);
+    account(self, ARENA_AUTO, CONTROL_BYTES, 0, 1);
+    atomic_store_explicit(&arena->owner, TAG_ARMED, memory_order_release);
+    return arena;
+}
+
+/* --- Auto arenas: growing --- */
+
+static bool
+extra_take(struct arena_extra *extra, size_t bytes)
+{
+    size_t held;
+
+    if (extra == NULL)
+        return true;
+    held = atomic_fetch_add(&extra->reserved, bytes);
+    if (extra->limit == 0
+        || (held <= extra->limit && bytes <= extra->limit - held))
+        return true;
+    atomic_fetch_sub(&extra->reserved, bytes);
+    arenap_fail(ENOMEM,
+                "cannot take %zu bytes for the arena (held: %zu, its limit: "
+                "%zu)",
+                bytes, held, extra->limit);
+    return false;
+}
+
+/* Make a part with room for blocks at *room, up to *end; not linked. */
+static void *
+part_make(struct thread *self, struct arena *arena, enum block kind,
+          size_t bytes, char **room, char **end)
+{
+    struct arena_extra *extra = arena->extra;
+    struct chunk_part *part;
+
+    if (!extra_take(extra, bytes))
+        return NULL;
+    part = block_make(self, kind, bytes);
+    if (part == NULL) {
+        if (extra != NULL)
+            atomic_fetch_sub(&extra->reserved, bytes);
+        return NULL;
+    }
+    *room = (char *)part
+            + (kind == BLOCK_SMALL ? sizeof(struct prompt_part)
+                                   : sizeof(struct chunk_part));
+    *end = (char *)part + bytes - ARENA_GRANULE;
+    return part;
+}
+
+/* Put a part into the ring.  Under the arena's lock: the arena may have got
+ * an extra since the part was made. */
+static void
+part_link(struct thread *self, struct arena *arena, void *block,
+          enum block kind, size_t bytes)
+{
+    struct chunk_part *chunk = block;
+    struct prompt_part *prompt = block;
+    struct part_head *head;
+
+    if (kind == BLOCK_SMALL) {
+        prompt->next = arena->chunks;
+        prompt->arena = arena;
+        head = &prompt->head;
+    } else {
+        chunk->next = arena->chunks;
+        chunk->arena = arena;
+        head = &chunk->head;
+    }
+    head->extra = arena->extra;
+    if (head->extra != NULL)
+        atomic_fetch_add(&head->extra->parts, 1);
+    head->bytes = bytes;
+    account(self, ARENA_AUTO, bytes, 0, 0);
+    if (kind == BLOCK_SMALL)
+        atomic_store_explicit(&prompt->tag, TAG_ARMED | TAG_PART,
+                              memory_order_release);
+    __atomic_store_n(&arena->chunks, block, __ATOMIC_RELEASE);
+}
+
+/* Bytes of the next part, for a block that needs so many. */
+static size_t
+part_bytes(struct arena *arena, size_t need)
+{
+    size_t own = arenap_round_up(
+        need + sizeof(struct chunk_part) + ARENA_GRANULE, ARENA_PAGE);
+    size_t next = PART_FIRST << arena->growth;
+
+    if (own > next / 2)
+        return own > PART_FIRST ? own : PART_FIRST;
+    return next;
+}
+
+static void *
+auto_carve(struct arena *arena, size_t size, size_t align)
+{
+    size_t room = arenap_round_up(size + (size == 0), ARENA_GRANULE);
+    size_t skip = (size_t)(-(uintptr_t)arena->bump & (align - 1));
+    size_t left = (size_t)(arena->end - arena->bump);
+    char *block;
+
+    if (left < room || left - room < skip)
+        return NULL;
+    block = arena->bump + skip;
+    arena->bump = block + room;
+    arena->tally += size;
+    return block;
+}
+
+bool
+arenap_auto_is_alive(const struct arena *arena)
+{
+    struct arena_extra *extra =
+        __atomic_load_n(&arena->extra, __ATOMIC_ACQUIRE);
+
+    return extra == NULL || !atomic_load(&extra->acting);
+}
+
+/* A block from a part of its own, or from the arena's next one. */
+static void *
+auto_alloc_part(struct thread *self, struct arena *arena, size_t size,
+                size_t align, size_t bytes)
+{
+    enum block kind = (arena->flags & ARENA_TRACED) != 0 ? BLOCK_CHUNK_TRACED
+                                                         : BLOCK_CHUNK;
+    char *room, *end, *block;
+    void *part = part_make(self, arena, kind, bytes, &room, &end);
+
+    if (part == NULL)
+        return NULL;
+    arenap_sync_lock(arena);
+    part_link(self, arena, part, kind, bytes);
+    block = (char *)arenap_round_up((uintptr_t)room, align);
+    room = block + arenap_round_up(size + (size == 0), ARENA_GRANULE);
+    /* Go on where more is left. */
+    if (end - room > arena->end - arena->bump) {
+        arena->bump = room;
+        arena->end = end;
+        if (PART_FIRST << arena->growth < PART_LAST)
+            arena->growth++;
+    }
+    arena->tally += size;
+    arenap_sync_unlock(arena);
+    return block;
+}
+
+void *
+arenap_auto_alloc(struct thread *self, struct arena *arena, size_t size,
+                  size_t align)
+{
+    void *block;
+    size_t bytes = 0;
+
+    if (!arenap_auto_is_alive(arena)) {
+        arenap_fail(ESTALE, "the arena is closed");
+        return NULL;
+    }
+    arenap_sync_lock(arena);
+    block = auto_carve(arena, size, align);
+    if (block == NULL)
+        bytes = part_bytes(arena,
+                           arenap_round_up(size + 1, ARENA_GRANULE)
+                               + (align > ARENA_GRANULE ? align : 0));
+    arenap_sync_unlock(arena);
+    if (block == NULL)
+        block = auto_alloc_part(self, arena, size, align, bytes);
+    if (block != NULL)
+        arenap_count(&self->counts[ARENA_AUTO].requested, size);
+    arena_keep_alive(arena);
+    return block;
+}
+
+bool
+arenap_auto_resize(struct arena *arena, char *block, size_t old_size,
+                   size_t new_size)
+{
+    size_t old_room =
+        arenap_round_up(old_size + (old_size == 0), ARENA_GRANULE);
+    size_t new_room =
+        arenap_round_up(new_size + (new_size == 0), ARENA_GRANULE);
+    bool last;
+
+    arenap_sync_lock(arena);
+    last = arena->bump == block + old_room
+           && new_room <= (size_t)(arena->end - block);
+    if (last) {
+        /* Bytes from bump on are always zero. */
+        if (new_size < old_size)
+            memset(block + new_size, 0, old_size - new_size);
+        arena->bump = block + new_room;
+        arena->tally += new_size - old_size;
+    }
+    arenap_sync_unlock(arena);
+    if (last) {
+        arenap_count(&arenap_thread_self()->counts[ARENA_AUTO].requested,
+                     new_size - old_size);
+        if (new_size > old_size)
+            memset(block + old_size, 0, new_size - old_size);
+    }
+    return last;
+}
+
+/* --- Auto arenas: actions --- */
+
+/* Give an arena an extra, and all its parts. */
+static int
+auto_extend(struct arena *arena)
+{
+    struct arena_extra *extra = extra_make(NULL, 0);
+    size_t bytes = CONTROL_BYTES;
+    uint32_t parts = 1;
+
+    if (extra == NULL)
+        return -1;
+    arenap_sync_lock(arena);
+    if (arena->extra == NULL) {
+        for (void *p = arena->chunks; p != NULL; p = *(void **)p) {
+            struct chunk_part *part = p;
+
+            part->head.extra = extra;
+            bytes += part->head.bytes;
+            parts++;
+        }
+        atomic_store(&extra->parts, parts);
+        atomic_store(&extra->reserved, bytes);
+        __atomic_store_n(&arena->extra, extra, __ATOMIC_RELEASE);
+        extra = NULL;
+    }
+    arenap_sync_unlock(arena);
+    free(extra); /* another thread was faster */
+    return 0;
+}
+
+/* Give it a part that is reported promptly.  Its rest is left unused: blocks
+ * of 464 bytes are as cheap as they are because nobody zeroes them twice. */
+static int
+auto_add_prompt(struct thread *self, struct arena *arena)
+{
+    char *room, *end;
+    void *part = part_make(self, arena, BLOCK_SMALL, PROMPT_BYTES, &room,
+                           &end);
+
+    if (part == NULL)
+        return -1;
+    arenap_sync_lock(arena);
+    part_link(self, arena, part, BLOCK_SMALL, PROMPT_BYTES);
+    arena->extra->has_prompt = true;
+    if ((arena->flags & ARENA_TRACED) == 0
+        && end - room > arena->end - arena->bump) {
+        arena->bump = room;
+        arena->end = end;
+    }
+    arenap_sync_unlock(arena);
+    return 0;
+}
+
+int
+arenap_auto_on_close(struct thread *self, struct arena *arena,
+                     void (*run)(void *), void *arg)
+{
+    struct action *action;
+    void *base;
+    size_t size;
+    enum block kind = arenap_collector_find(arg, &base, &size);
+
+    if (kind != BLOCK_NONE && arenap_collected_arena(kind, base) == arena)
+        return arenap_fail(EINVAL, "the argument points into the arena, "
+                                   "which would never die");
+    if (arenap_collector_attach(self) != 0 || arenap_cleaner_start() != 0)
+        return -1;
+    if (arena->extra == NULL && auto_extend(arena) != 0)
+        return -1;
+    if (!arenap_auto_is_alive(arena))
+        return arenap_fail(ESTALE, "the arena is closed");
+    if (!arena->extra->has_prompt && auto_add_prompt(self, arena) != 0)
+        return -1;
+    action = arenap_action_make(run, arg);
+    if (action == NULL)
+        return -1;
+    arenap_sync_lock(arena);
+    action->next = arena->extra->actions;
+    arena->extra->actions = action;
+    atomic_store(&arena->extra->retained, true);
+    arenap_sync_unlock(arena);
+    arena_keep_alive(arena);
+    return 0;
+}
+
+/* --- Auto arenas: asking --- */
+
+const char *
+arenap_auto_name(const struct arena *arena)
+{
+    return arena->extra != NULL ? arena->extra->name : "";
+}
+
+size_t
+arenap_auto_bytes(const struct arena *arena)
+{
+    size_t bytes = CONTROL_BYTES;
+
+    arenap_sync_lock(arena);
+    for (void *p = arena->chunks; p != NULL;) {
+        struct chunk_part *chunk = p;
+        struct prompt_part *prompt = p;
+        bool small = (atomic_load(&prompt->tag) & TAG_ARMED) != 0;
+
+        bytes += small ? prompt->head.bytes : chunk->head.bytes;
+        p = small ? prompt->next : chunk->next;
+    }
+    arenap_sync_unlock(arena);
+    return bytes;
+}
+
+struct arena *
+arenap_collected_arena(unsigned block_kind, void *base)
+{
+    struct arena *arena = base;
+    uint64_t tag;
+
+    switch (block_kind) {
+    case BLOCK_CHUNK:
+    case BLOCK_CHUNK_TRACED:
+        return ((struct chunk_part *)base)->arena;
+    case BLOCK_SMALL:
+        tag = atomic_load_explicit(&arena->owner, memory_order_acquire);
+        if ((tag & TAG_ARMED) == 0)
+            return NULL;
+        return (tag & TAG_PART) != 0 ? ((struct prompt_part *)base)->arena
+                                     : arena;
+    case BLOCK_IMPLICIT:
+        tag = atomic_load_explicit(&arena->owner, memory_order_acquire);
+        return (tag & TAG_ARMED) != 0 ? arena_implicit() : NULL;
+    case BLOCK_HEAP:
+        return arena_implicit();
+    default:
+        return NULL;
+    }
+}
+
+/* --- Implicit blocks --- */
+
+struct implicit {
+    _Atomic uint64_t tag; /* TAG_ARMED, and the charge above bit 8 */
+    uint64_t shape;       /* size in bytes << 6 | log2 of the alignment */
+};
+
+#define TAG_CHARGE_SHIFT 8
+#define SHAPE_SHIFT 6
+#define SHAPE_ALIGN(shape) ((size_t)1 << ((shape) & 63))
+
+/* The bytes that the collector takes for a request, slop included: learnt
+ * from it per granule; an upper bound until then. */
+static _Atomic uint16_t class_bytes[SMALL_LAST / ARENA_GRANULE + 1];
+
+static size_t
+implicit_charge(size_t request)
+{
+    size_t learnt;
+
+    if (request + SLOP > SMALL_LAST)
+        return arenap_round_up(request + SLOP, ARENA_PAGE);
+    learnt = atomic_load_explicit(
+        &class_bytes[(request + SLOP + ARENA_GRANULE - 1) / ARENA_GRANULE],
+        memory_order_relaxed);
+    return learnt != 0 ? learnt
+                       : arenap_round_up(2 * (request + SLOP), ARENA_GRANULE);
+}
+
+/* What it did take.  The difference goes back. */
+static size_t
+implicit_learn(size_t request, void *block, size_t charge)
+{
+    size_t size;
+    void *base;
+
+    arenap_collector_find(block, &base, &size);
+    if (size >= charge)
+        return charge;
+    if (request + SLOP <= SMALL_LAST)
+        atomic_store_explicit(
+            &class_bytes[(request + SLOP + ARENA_GRANULE - 1)
+                         / ARENA_GRANULE],
+            (uint16_t)size, memory_order_relaxed);
+    arenap_budget_release(charge - size);
+    return size;
+}
+
+static void *
+implicit_user(struct implicit *block)
+{
+    return (void *)arenap_round_up((uintptr_t)(block + 1),
+                                   SHAPE_ALIGN(block->shape));
+}
+
+void *
+arenap_implicit_alloc(struct thread *self, size_t size, size_t align)
+{
+    size_t request = sizeof(struct implicit) + size
+                     + (align > ARENA_GRANULE ? align : 0);
+    size_t charge = implicit_charge(request);
+    struct implicit *block;
+
+    if (arenap_collector_attach(self) != 0
+        || arenap_budget_reserve(charge) != 0)
+        return NULL;
+    block = arenap_collector_alloc(self, BLOCK_IMPLICIT, request);
+    if (block == NULL && arenap_cleaner_reclaim())
+        block = arenap_collector_alloc(self, BLOCK_IMPLICIT, request);
+    if (block == NULL) {
+        arenap_budget_release(charge);
+        arenap_fail_system(charge);
+        return NULL;
+    }
+    charge = implicit_learn(request, block, charge);
+    block->shape = (uint64_t)size << SHAPE_SHIFT
+                   | (unsigned)__builtin_ctzl(align);
+    account(self, ARENA_IMPLICIT, charge, size, 1);
+    atomic_store_explicit(&block->tag,
+                          (uint64_t)charge << TAG_CHARGE_SHIFT | TAG_ARMED,
+                          memory_order_release);
+    return implicit_user(block);
+}
+
+int
+arenap_collected_implicit_dead(void *object)
+{
+    struct implicit *block = object;
+    uint64_t tag = atomic_load_explicit(&block->tag, memory_order_relaxed);
+
+    if ((tag & TAG_ARMED) == 0
+        || !atomic_compare_exchange_strong(&block->tag, &tag, 0))
+        return 0;
+    settle(ARENA_IMPLICIT, (size_t)(tag >> TAG_CHARGE_SHIFT),
+           (size_t)(block->shape >> SHAPE_SHIFT), 1);
+    return 0;
+}
+
+bool
+arenap_implicit_free(const void *ptr, void *base)
+{
+    struct implicit *block = base;
+    uint64_t tag = atomic_load_explicit(&block->tag, memory_order_acquire);
+    size_t size = (size_t)(block->shape >> SHAPE_SHIFT);
+
+    /* The tag goes once, here or in the collector: so does the account. */
+    if ((tag & TAG_ARMED) == 0 || implicit_user(block) != ptr
+        || !atomic_compare_exchange_strong(&block->tag, &tag, 0))
+        return false;
+    settle(ARENA_IMPLICIT, (size_t)(tag >> TAG_CHARGE_SHIFT), size, 1);
+    arenap_collector_free(block);
+    arenap_budget_serve();
+    return true;
+}
+
+bool
+arenap_implicit_size(const void *ptr, void *base, size_t *size)
+{
+    struct implicit *block = base;
+
+    *size = (size_t)(block->shape >> SHAPE_SHIFT);
+    return (atomic_load(&block->tag) & TAG_ARMED) != 0
+           && implicit_user(block) == ptr;
+}

@@ -1,0 +1,73 @@
+/*
+ * collected.h: auto arenas and implicit blocks.
+ *
+ * An auto arena is a small collected block, its control, with room for a few
+ * small blocks of the user; and parts: further blocks, each with a header.
+ * They form a ring of pointers that the collector sees, control -> newest
+ * part -> ... -> oldest part, and each part -> control: so a pointer to
+ * anything keeps everything, and all dies in one collection.
+ *
+ * Each carries its own account, settled when the collector finds it dead: a
+ * control that is reported late, as small blocks can be, holds no budget but
+ * its own few bytes.
+ *
+ * An arena with a name, a limit or actions has an extra, malloc'd and shared
+ * by its parts.  With actions the parts answer "not yet" to the collector
+ * until they have run; and one part is of a size that is reported promptly.
+ */
+#ifndef ARENA_LIB_COLLECTED_H
+#define ARENA_LIB_COLLECTED_H
+
+#include "internal.h"
+#include "thread.h"
+
+/* --- Auto arenas --- */
+
+struct arena *arenap_auto_open(struct thread *self,
+                               const arena_options_t *options);
+
+/* A block; arguments are valid.  NULL with errno set. */
+void *arenap_auto_alloc(struct thread *self, struct arena *arena, size_t size,
+                        size_t align);
+
+bool arenap_auto_resize(struct arena *arena, char *block, size_t old_size,
+                        size_t new_size);
+
+int arenap_auto_on_close(struct thread *self, struct arena *arena,
+                         void (*run)(void *), void *arg);
+
+/* False from its close actions on. */
+bool arenap_auto_is_alive(const struct arena *arena);
+
+const char *arenap_auto_name(const struct arena *arena);
+size_t arenap_auto_bytes(const struct arena *arena);
+
+/* --- Implicit blocks --- */
+
+void *arenap_implicit_alloc(struct thread *self, size_t size, size_t align);
+
+/* Free the block that begins at ptr, of which the collector says base.
+ * False if it is none, or not any more. */
+bool arenap_implicit_free(const void *ptr, void *base);
+
+/* The size that a block was asked for.  False if ptr does not begin one. */
+bool arenap_implicit_size(const void *ptr, void *base, size_t *size);
+
+/* --- Both --- */
+
+/* The arena that a collected block of ours belongs to, by what the collector
+ * says of it. */
+struct arena *arenap_collected_arena(unsigned block_kind, void *base);
+
+/* What died, by kind: subtracted from what the threads counted. */
+void arenap_collected_dead(arena_kind_t kind, size_t *reserved,
+                           size_t *requested, size_t *count);
+
+/* Called by the collector for each dead block, under its lock or in several
+ * threads at once: they take no lock and touch no other block.  Nonzero:
+ * not yet. */
+int arenap_collected_small_dead(void *block);
+int arenap_collected_chunk_dead(void *block);
+int arenap_collected_implicit_dead(void *block);
+
+#endif

@@ -1,0 +1,512 @@
+/*
+ * collector.c: the Boehm collector, 8.2 and later.
+ *
+ * Dead blocks are told of by disclaim procedures of kinds of our own, which
+ * do not depend on the settings of a host program that uses the collector
+ * too.  No setting of the process is changed; hooks are chained.
+ *
+ *   BLOCK_SMALL, BLOCK_IMPLICIT   swept within the collection that finds them
+ *       dead, since their kind asks to be marked from (mark_from_all = 1).
+ *       Bit 3 of word 0 says that the block is in use: links of free lists
+ *       are multiples of 16, and the collector marks from blocks with bits 0
+ *       or 1 set only, so cycles die.
+ *   BLOCK_CHUNK, _TRACED          more than half a page, which the collector
+ *       sweeps at once in any case.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define GC_THREADS 1
+#define GC_NO_THREAD_REDIRECTS 1
+#include <gc/gc.h>
+#include <gc/gc_disclaim.h>
+#include <gc/gc_mark.h>
+
+#include "../include/arena/budget.h"
+#include "budget.h"
+#include "cleaner.h"
+#include "collected.h"
+#include "collector.h"
+#include "error.h"
+#include "internal.h"
+#include "maps.h"
+#include "os.h"
+#include "roots.h"
+#include "thread.h"
+
+enum collector_state { NOT_STARTED, STARTED, UNUSABLE };
+
+/* More ranges than this are marked from one by one: the collector's stack of
+ * ranges is bounded. */
+#define PUSHES_AT_ONCE 1000
+
+#define HEAP_FIRST ((size_t)16 << 20)
+
+static struct {
+    pthread_mutex_t lock; /* of starting */
+    _Atomic int state;
+    const char *reason; /* of UNUSABLE */
+    unsigned kind[BLOCK_KINDS];
+    void(GC_CALLBACK *next_roots)(void);
+    GC_start_callback_proc next_start;
+    unsigned pushes; /* in this collection */
+} collector = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* --- Hooks --- */
+
+/* Before threads are stopped; the collector's lock is held. */
+static void GC_CALLBACK
+hook_start(void)
+{
+    if (collector.next_start != NULL)
+        collector.next_start();
+    arenap_roots_prepare();
+}
+
+/* All threads are stopped. */
+static void GC_CALLBACK
+hook_roots(void)
+{
+    if (collector.next_roots != NULL)
+        collector.next_roots();
+    collector.pushes = 0;
+    arenap_roots_push();
+}
+
+void
+arenap_collector_push(const void *lo, const void *hi)
+{
+    /* The collector's prototypes want no const. */
+    union {
+        const void *in;
+        void *out;
+    } from = {lo}, to = {hi};
+
+    if (++collector.pushes <= PUSHES_AT_ONCE)
+        GC_push_all(from.out, to.out);
+    else
+        GC_push_all_eager(from.out, to.out);
+}
+
+void
+arenap_collector_keep_all(uintptr_t lo, uintptr_t hi)
+{
+    while (lo < hi) {
+        char *base = GC_base((void *)lo);
+        size_t size;
+
+        if (base == NULL) {
+            lo += ARENA_PAGE;
+            continue;
+        }
+        size = GC_size(base);
+        if (size > ARENA_PAGE / 2) {
+            GC_set_mark_bit(base);
+            lo = arenap_round_up((uintptr_t)base + size, ARENA_PAGE);
+            continue;
+        }
+        for (; (uintptr_t)base + size <= lo + ARENA_PAGE; base += size)
+            GC_set_mark_bit(base);
+        lo += ARENA_PAGE;
+    }
+}
+
+bool
+arenap_collector_is_heap(const void *page)
+{
+    return GC_is_init_called() && GC_is_heap_ptr(page);
+}
+
+/* --- Starting --- */
+
+static unsigned
+kind_make(GC_word descriptor, int add_size, GC_disclaim_proc dead,
+          int mark_from_all)
+{
+    unsigned kind = GC_new_kind(GC_new_free_list(), descriptor, add_size, 1);
+
+    if (dead != NULL)
+        GC_register_disclaim_proc((int)kind, dead, mark_from_all);
+    return kind;
+}
+
+static void
+kinds_make(void)
+{
+    collector.kind[BLOCK_SMALL] = kind_make(
+        GC_DS_LENGTH | 3 * sizeof(void *), 0, arenap_collected_small_dead, 1);
+    collector.kind[BLOCK_CHUNK] = kind_make(
+        GC_DS_LENGTH | 2 * sizeof(void *), 0, arenap_collected_chunk_dead, 0);
+    collector.kind[BLOCK_CHUNK_TRACED] =
+        kind_make(GC_DS_LENGTH, 1, arenap_collected_chunk_dead, 0);
+    collector.kind[BLOCK_IMPLICIT] =
+        kind_make(GC_DS_LENGTH, 0, arenap_collected_implicit_dead, 1);
+    collector.kind[BLOCK_HEAP] = kind_make(GC_DS_LENGTH, 1, NULL, 0);
+}
+
+static const char *
+collector_unusable(void)
+{
+    if (GC_get_find_leak())
+        return "the collector only looks for leaks in this process";
+    if (GC_is_incremental_mode())
+        return "the collector runs in incremental mode, which write-protects "
+               "memory";
+    if (!GC_get_all_interior_pointers())
+        return "the collector ignores interior pointers in this process";
+    return NULL;
+}
+
+/* The collector begins with a heap of 64 KiB, and collects hundreds of times
+ * before it has grown to a useful size. */
+static void
+heap_begin(void)
+{
+    size_t share = arena_limit() / 8;
+
+    GC_expand_hp(share < HEAP_FIRST ? share : HEAP_FIRST);
+}
+
+static void
+collector_init(struct thread *self)
+{
+    bool ours;
+
+    /* Before the collector takes memory, so that all of it is known. */
+    arenap_maps_watch();
+    ours = !GC_is_init_called();
+    GC_INIT();
+    GC_allow_register_threads();
+    /* The collector takes the thread that starts it for the main one, and
+     * would wait for it when it has ended. */
+    if (ours && self->tid != getpid())
+        atomic_store(&self->attached, ATTACHED_OURS);
+    if (ours && getenv("GC_INITIAL_HEAP_SIZE") == NULL)
+        heap_begin();
+    collector.reason = collector_unusable();
+    if (collector.reason != NULL) {
+        atomic_store(&collector.state, UNUSABLE);
+        return;
+    }
+    kinds_make();
+    collector.next_start = GC_get_start_callback();
+    GC_set_start_callback(hook_start);
+    collector.next_roots = GC_get_push_other_roots();
+    GC_set_push_other_roots(hook_roots);
+    atomic_store(&collector.state, STARTED);
+}
+
+bool
+arenap_collector_started(void)
+{
+    return atomic_load_explicit(&collector.state, memory_order_acquire)
+           == STARTED;
+}
+
+ARENA_COLD static int
+collector_start_slow(struct thread *self)
+{
+    pthread_mutex_lock(&collector.lock);
+    if (atomic_load(&collector.state) == NOT_STARTED)
+        collector_init(self);
+    pthread_mutex_unlock(&collector.lock);
+    if (atomic_load(&collector.state) == UNUSABLE)
+        return arenap_fail(ENOTSUP, "%s", collector.reason);
+    return 0;
+}
+
+int
+arenap_collector_start(void)
+{
+    struct thread *self;
+
+    if (arenap_collector_started())
+        return 0;
+    self = arenap_thread_self();
+    if (self == NULL)
+        return arenap_fail_system(sizeof(struct thread));
+    return collector_start_slow(self);
+}
+
+/* --- Threads --- */
+
+ARENA_COLD static int
+attach_slow(struct thread *self)
+{
+    struct GC_stack_base base;
+    enum attached how = ATTACHED_HOST;
+
+    if (arenap_collector_start() != 0)
+        return -1;
+    if (atomic_load(&self->attached) == ATTACHED_OURS)
+        how = ATTACHED_OURS;
+    else if (!GC_thread_is_registered()) {
+        if (GC_get_stack_base(&base) != GC_SUCCESS
+            || GC_register_my_thread(&base) != GC_SUCCESS)
+            return arenap_fail(ENOMEM,
+                               "the collector cannot register this thread");
+        how = ATTACHED_OURS;
+    }
+    arenap_roots_thread(self);
+    atomic_store_explicit(&self->attached, how, memory_order_release);
+    return 0;
+}
+
+int
+arenap_collector_attach(struct thread *self)
+{
+    if (ARENA_LIKELY(atomic_load_explicit(&self->attached,
+                                          memory_order_relaxed)
+                         != ATTACHED_NOT
+                     && atomic_load_explicit(&self->tcb, memory_order_relaxed)
+                            != 0))
+        return 0;
+    /* Nobody would tell the collector of the end of a late thread: it is
+     * known during each call only. */
+    return self->late ? arenap_collector_start() : attach_slow(self);
+}
+
+void
+arenap_collector_detach(struct thread *self)
+{
+    uint8_t how = atomic_load(&self->attached);
+
+    /* First ours, then the collector's: see roots.h. */
+    atomic_store(&self->attached, ATTACHED_NOT);
+    atomic_store(&self->tcb, 0);
+    if (how == ATTACHED_OURS)
+        GC_unregister_my_thread();
+}
+
+/* A late thread, and one that has only explicit arenas, is not left known to
+ * the collector. */
+struct visit {
+    bool detach;
+};
+
+static bool
+collector_enter(struct thread *self, struct visit *visit)
+{
+    bool known = atomic_load(&self->attached) != ATTACHED_NOT;
+
+    visit->detach = !known;
+    return known || attach_slow(self) == 0;
+}
+
+static void
+collector_leave(struct thread *self, struct visit *visit)
+{
+    if (visit->detach)
+        arenap_collector_detach(self);
+}
+
+/* --- Blocks --- */
+
+/* --enable-debug=stress: whatever a caller forgot to keep dies here. */
+static const bool stress = ARENA_DEBUG_STRESS;
+
+void *
+arenap_collector_alloc(struct thread *self, enum block kind, size_t size)
+{
+    int saved = errno;
+    void *block;
+
+    if (stress && !self->late && arenap_collector_can_collect())
+        GC_gcollect();
+    if (ARENA_UNLIKELY(self->late)) {
+        struct visit visit;
+
+        if (!collector_enter(self, &visit))
+            return NULL;
+        block = GC_generic_malloc(size, (int)collector.kind[kind]);
+        collector_leave(self, &visit);
+    } else {
+        block = GC_generic_malloc(size, (int)collector.kind[kind]);
+    }
+    if (ARENA_UNLIKELY(arenap_budget_is_short()))
+        arenap_budget_serve();
+    errno = saved;
+    return block;
+}
+
+void *
+arenap_collector_alloc_traced(size_t size)
+{
+    struct thread *self = arenap_thread_self();
+    int saved = errno;
+    struct visit visit;
+    void *block;
+
+    if (self == NULL || !collector_enter(self, &visit))
+        return NULL;
+    block = GC_malloc_uncollectable(size);
+    collector_leave(self, &visit);
+    errno = saved;
+    return block;
+}
+
+void
+arenap_collector_free(void *base)
+{
+    GC_free(base);
+}
+
+size_t
+arenap_collector_size(const void *base)
+{
+    return GC_size(base);
+}
+
+enum block
+arenap_collector_find(const void *ptr, void **base, size_t *size)
+{
+    union {
+        const void *in;
+        void *out;
+    } address = {ptr};
+    unsigned kind;
+
+    if (!arenap_collector_started()
+        || (*base = GC_base(address.out)) == NULL)
+        return BLOCK_NONE;
+    kind = (unsigned)GC_get_kind_and_size(*base, size);
+    for (unsigned i = 0; i < BLOCK_KINDS; i++)
+        if (collector.kind[i] == kind)
+            return (enum block)i;
+    return BLOCK_NONE;
+}
+
+bool
+arenap_collector_holds(const void *ptr)
+{
+    union {
+        const void *in;
+        void *out;
+    } address = {ptr};
+
+    return arenap_collector_started() && GC_base(address.out) != NULL;
+}
+
+/* --- Collecting --- */
+
+void
+arenap_collector_forbid(void)
+{
+    GC_disable();
+}
+
+bool
+arenap_collector_can_collect(void)
+{
+    return arenap_collector_started() && !GC_is_disabled();
+}
+
+void
+arenap_collector_collect(struct thread *self)
+{
+    int saved = errno;
+    struct visit visit;
+
+    if (!collector_enter(self, &visit))
+        return;
+    self->collecting = true;
+    GC_gcollect();
+    self->collecting = false;
+    collector_leave(self, &visit);
+    errno = saved;
+}
+
+/* libgc keeps the end of its newest heap section in a variable that it scans,
+ * and that can be the address of a block. */
+void
+arenap_collector_unpin(void)
+{
+    int saved = errno;
+
+    if (arenap_collector_can_collect())
+        GC_expand_hp(65536);
+    errno = saved;
+}
+
+void
+arenap_collector_trim(struct thread *self)
+{
+    int saved = errno;
+    struct visit visit;
+
+    if (self == NULL || !collector_enter(self, &visit))
+        return;
+    self->collecting = true;
+    for (int i = 0; i < 3; i++)
+        GC_gcollect_and_unmap();
+    self->collecting = false;
+    collector_leave(self, &visit);
+    errno = saved;
+}
+
+void
+arenap_collector_unblock(sigset_t *set)
+{
+    int suspend = GC_get_suspend_signal();
+    int restart = GC_get_thr_restart_signal();
+
+    sigdelset(set, suspend > 0 ? suspend : SIGPWR);
+    sigdelset(set, restart > 0 ? restart : SIGXCPU);
+}
+
+void
+arenap_collector_figures(struct collector_figures *out)
+{
+    struct GC_prof_stats_s stats;
+    GC_word heap, unused;
+
+    *out = (struct collector_figures){0, 0, 0};
+    if (!arenap_collector_started())
+        return;
+    GC_get_heap_usage_safe(&heap, &unused, NULL, NULL, NULL);
+    GC_get_prof_stats(&stats, sizeof stats);
+    out->in_use = heap - unused;
+    out->collections = GC_get_gc_no();
+    out->reclaimed =
+        stats.reclaimed_bytes_before_gc + stats.bytes_reclaimed_since_gc;
+}
+
+/* --- Public --- */
+
+int
+arena_thread_attach(void)
+{
+    struct thread *self = arenap_thread_self();
+
+    if (self == NULL)
+        return arenap_fail_system(sizeof(struct thread));
+    if (self->late)
+        return arenap_fail(ENOMEM, "this thread is at its end");
+    return arenap_collector_attach(self);
+}
+
+int
+arena_thread_detach(void)
+{
+    struct thread *self = arenap_thread_self();
+
+    if (self == NULL || atomic_load(&self->attached) == ATTACHED_NOT)
+        return 0;
+    if (atomic_load(&self->attached) == ATTACHED_HOST)
+        return arenap_fail(EPERM, "the collector, not libarena, registered "
+                                  "this thread");
+    arenap_collector_detach(self);
+    return 0;
+}
+
+void
+arena_keep_alive(const void *ptr)
+{
+    __asm__ volatile("" : : "g"(ptr) : "memory");
+}

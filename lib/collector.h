@@ -1,0 +1,89 @@
+/*
+ * collector.h: what the library asks of the Boehm collector.  collector.c is
+ * the only file that includes gc.h.
+ *
+ * Rules for all callers: hold no lock (a call may run a collection, and that
+ * the host program's finalizers); between _enter and _leave, or when
+ * attached, the thread is known to the collector.
+ */
+#ifndef ARENA_LIB_COLLECTOR_H
+#define ARENA_LIB_COLLECTOR_H
+
+#include <signal.h>
+
+#include "internal.h"
+
+struct thread;
+
+/* What our collected blocks are.  Scanned says which words hold pointers. */
+enum block {
+    BLOCK_SMALL,        /* auto: control or prompt part; words 0 to 2 */
+    BLOCK_CHUNK,        /* auto: part of more than 2048 bytes; words 0, 1 */
+    BLOCK_CHUNK_TRACED, /* as BLOCK_CHUNK, all words */
+    BLOCK_IMPLICIT,     /* none */
+    BLOCK_HEAP,         /* arena_malloc; all words */
+    BLOCK_KINDS,
+    BLOCK_NONE = BLOCK_KINDS
+};
+
+/* Start the collector.  0; or -1 with errno ENOTSUP. */
+int arenap_collector_start(void);
+bool arenap_collector_started(void);
+
+/* No collection from now on: not all pointers can be seen. */
+void arenap_collector_forbid(void);
+
+/* Is a collection possible now? */
+bool arenap_collector_can_collect(void);
+
+/* Make the calling thread known, until it ends or is detached.  0; or -1 with
+ * errno set. */
+int arenap_collector_attach(struct thread *self);
+void arenap_collector_detach(struct thread *self);
+
+/* A zero-filled block; NULL, errno untouched, when there is none.  It is up
+ * to the caller to collect and try again. */
+void *arenap_collector_alloc(struct thread *self, enum block kind,
+                             size_t size);
+
+/* A zero-filled block that is scanned, and freed by arenap_collector_free
+ * alone. */
+void *arenap_collector_alloc_traced(size_t size);
+
+void arenap_collector_free(void *base);
+
+/* The bytes of a collected block, given its start. */
+size_t arenap_collector_size(const void *base);
+
+/* The block that ptr points into: which kind, where it begins, its size.
+ * BLOCK_NONE for what is not ours.  Any value is safe. */
+enum block arenap_collector_find(const void *ptr, void **base, size_t *size);
+
+/* Any collected block, ours or the host program's. */
+bool arenap_collector_holds(const void *ptr);
+
+void arenap_collector_collect(struct thread *self);
+void arenap_collector_unpin(void);
+void arenap_collector_trim(struct thread *self);
+
+/* Take the signals that stop and restart threads out of a set. */
+void arenap_collector_unblock(sigset_t *set);
+
+struct collector_figures {
+    size_t in_use; /* bytes of pages that hold blocks */
+    uint64_t collections, reclaimed;
+};
+void arenap_collector_figures(struct collector_figures *out);
+
+/* --- For roots.c, while the collector marks --- */
+
+/* Look for pointers in a range. */
+void arenap_collector_push(const void *lo, const void *hi);
+
+/* Nothing in a range of the collector's memory is freed this time. */
+void arenap_collector_keep_all(uintptr_t lo, uintptr_t hi);
+
+/* Is the page one of the collector's heap? */
+bool arenap_collector_is_heap(const void *page);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * control.h: control blocks of explicit arenas.
+ *
+ * They come from slabs that are never unmapped, so a stale handle can always
+ * be asked.  Each thread keeps the last ARENA_CONTROL_RING that it closed, in
+ * order, and uses the oldest again only when there are that many; so a handle
+ * answers ESTALE for at least that many further closes.
+ */
+#ifndef ARENA_LIB_CONTROL_H
+#define ARENA_LIB_CONTROL_H
+
+#include "internal.h"
+
+#define ARENA_CONTROL_RING 64
+
+struct control_ring {
+    uint32_t head, count;
+    struct arena *block[ARENA_CONTROL_RING];
+};
+
+struct arena *arenap_control_take_slow(void);
+void arenap_control_give_slow(struct arena *arena);
+
+/* A closed control block, or NULL when the system refuses. */
+static inline struct arena *
+arenap_control_take(struct control_ring *ring)
+{
+    struct arena *arena;
+
+    if (ARENA_UNLIKELY(ring->count < ARENA_CONTROL_RING))
+        return arenap_control_take_slow();
+    arena = ring->block[ring->head];
+    ring->head = (ring->head + 1) % ARENA_CONTROL_RING;
+    ring->count--;
+    return arena;
+}
+
+/* Put back a closed control block. */
+static inline void
+arenap_control_give(struct control_ring *ring, struct arena *arena)
+{
+    if (ARENA_UNLIKELY(ring->count == ARENA_CONTROL_RING)) {
+        arenap_control_give_slow(ring->block[ring->head]);
+        ring->head = (ring->head + 1) % ARENA_CONTROL_RING;
+        ring->count--;
+    }
+    ring->block[(ring->head + ring->count) % ARENA_CONTROL_RING] = arena;
+    ring->count++;
+}
+
+/* The thread ends: all its closed blocks go to everyone. */
+void arenap_control_flush(struct control_ring *ring);
+
+/* Call visit for every control block there is, open or not. */
+void arenap_control_each(void (*visit)(struct arena *, void *), void *context);
+
+void arenap_control_fork_prepare(void);
+void arenap_control_fork_done(void);
+
+#endif

@@ -1,0 +1,452 @@
+/* explicit.c: see explicit.h. */
+
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "chunk.h"
+#include "error.h"
+#include "explicit.h"
+#include "internal.h"
+#include "sync.h"
+#include "thread.h"
+
+/* Larger blocks get a chunk of their own. */
+#define BLOCK_BIG ((size_t)16 * 1024)
+#define CLASS_ROOM(c)                                                         \
+    ((ARENA_PAGE << (c)) - CHUNK_MALLOC_HEADER - sizeof(struct chunk))
+
+_Static_assert(BLOCK_BIG + BLOCK_BIG < CLASS_ROOM(CHUNK_CLASSES - 1),
+               "an aligned block fits the largest class");
+
+/* How far to clear ahead, and how much a piece takes: from the first to the
+ * last, doubling. */
+#define AHEAD_FIRST ((size_t)256)
+#define AHEAD_LAST ((size_t)4096)
+
+/* Larger blocks are carved from the arena itself, not from a piece. */
+#define PIECE_BLOCK ((size_t)1024)
+
+int
+arenap_explicit_check(const struct thread *self, const struct arena *arena)
+{
+    uint64_t serial = arenap_tls.serial;
+
+    if (arena->kind == ARENA_CONFINED && arena->owner_serial != serial)
+        return arenap_fail(EPERM, "the arena is confined to another thread");
+    if ((atomic_load_explicit(&arena->state, memory_order_acquire)
+         & ARENA_OPEN)
+        == 0)
+        return arenap_fail(ESTALE, "the arena is closed");
+    for (const struct dropping *d = self->dropping; d != NULL; d = d->outer)
+        if (d->arena == arena)
+            return arenap_fail(ESTALE, "the arena is being reset");
+    return 0;
+}
+
+void
+arenap_explicit_fold(struct arena *arena)
+{
+    uint64_t tally = arena->tally;
+
+    arena->tally = 0;
+    atomic_fetch_add_explicit(&arena->requested, TALLY_BYTES(tally),
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&arena->blocks, TALLY_BLOCKS(tally),
+                              memory_order_relaxed);
+}
+
+/* --- Carving from the arena's run: its owner, or under its lock --- */
+
+static void
+run_clear(struct arena *arena, char *from)
+{
+    size_t ahead = (size_t)(arena->bump - (char *)arena->chunks) / 2;
+    size_t left = (size_t)(arena->end - arena->bump);
+
+    if (arena->zeroed > from)
+        from = arena->zeroed;
+    if (ahead < AHEAD_FIRST)
+        ahead = AHEAD_FIRST;
+    if (ahead > AHEAD_LAST)
+        ahead = AHEAD_LAST;
+    if (ahead > left)
+        ahead = left;
+    memset(from, 0, (size_t)(arena->bump - from) + ahead);
+    arena->zeroed = arena->bump + ahead;
+}
+
+static void *
+run_carve(struct arena *arena, size_t size, size_t align, bool zero)
+{
+    size_t room = arenap_round_up(size + (size == 0), ARENA_GRANULE);
+    size_t skip = (size_t)(-(uintptr_t)arena->bump & (align - 1));
+    size_t left = (size_t)(arena->end - arena->bump);
+    char *block;
+
+    if (left < room || left - room < skip)
+        return NULL;
+    block = arena->bump + skip;
+    arena->bump = block + room;
+    arena->tally += size + TALLY_BLOCK;
+    if (arena->zeroed < arena->bump) {
+        if (zero)
+            run_clear(arena, block);
+        else
+            arena->zeroed = arena->bump;
+    }
+    return block;
+}
+
+/* Make a chunk the arena's run. */
+static void
+run_start(struct arena *arena, struct chunk *chunk)
+{
+    arenap_explicit_fold(arena);
+    chunk->next = arena->chunks;
+    arena->chunks = chunk;
+    arena->bump = chunk->start;
+    arena->end = chunk->end;
+    arena->zeroed = chunk->zeroed ? chunk->end : chunk->start;
+}
+
+static void *
+run_add_big(struct arena *arena, struct chunk *chunk, size_t size)
+{
+    chunk->next = arena->chunks;
+    arena->chunks = chunk;
+    atomic_fetch_add_explicit(&arena->requested, size, memory_order_relaxed);
+    atomic_fetch_add_explicit(&arena->blocks, 1, memory_order_relaxed);
+    return chunk->start;
+}
+
+static bool
+is_big(const struct arena *arena, size_t size, size_t align)
+{
+    return size > BLOCK_BIG || align > BLOCK_BIG
+           || (arena->flags & ARENA_GUARDED) != 0;
+}
+
+/* The class of the next chunk, which must have room for a block. */
+static unsigned
+next_class(struct arena *arena, size_t size, size_t align)
+{
+    size_t need = arenap_round_up(size + 1, ARENA_GRANULE) + align;
+    unsigned class = arena->growth;
+
+    while (CLASS_ROOM(class) < need)
+        class++;
+    arena->growth =
+        (uint8_t)(class + 1 < CHUNK_CLASSES ? class + 1 : CHUNK_CLASSES - 1);
+    return class;
+}
+
+/* --- Confined --- */
+
+static void *
+confined_alloc(struct thread *self, struct arena *arena, size_t size,
+               size_t align, bool zero)
+{
+    struct chunk *chunk;
+    void *block = NULL;
+
+    if (is_big(arena, size, align)) {
+        chunk = arenap_chunk_take_big(self, arena, size, align, zero);
+        if (chunk == NULL)
+            return NULL;
+        block = run_add_big(arena, chunk, size);
+        if (zero && !chunk->zeroed)
+            memset(block, 0, size);
+        return block;
+    }
+    if (ARENA_LIKELY(arena->end != NULL))
+        block = run_carve(arena, size, align, zero);
+    if (block == NULL) {
+        chunk = arenap_chunk_take(self, arena,
+                                  next_class(arena, size, align));
+        if (chunk == NULL)
+            return NULL;
+        run_start(arena, chunk);
+        block = run_carve(arena, size, align, zero);
+    }
+    return block;
+}
+
+/* --- Shared and global --- */
+
+static void
+piece_fold(struct piece *piece, struct arena *arena)
+{
+    uint64_t tally = atomic_load_explicit(&piece->tally, memory_order_relaxed);
+
+    arena->tally += tally;
+    arenap_explicit_fold(arena);
+    atomic_store_explicit(&piece->tally, 0, memory_order_relaxed);
+    /* What is left of it, if nobody took anything since. */
+    if (piece->end == arena->bump)
+        arena->bump = piece->bump;
+}
+
+/* Forget a piece, of whatever arena. */
+static void
+piece_drop(struct piece *piece)
+{
+    struct arena *arena =
+        atomic_load_explicit(&piece->arena, memory_order_relaxed);
+
+    if (arena == NULL)
+        return;
+    arenap_sync_lock(arena);
+    if (arenap_piece_fits(piece, arena))
+        piece_fold(piece, arena);
+    arenap_sync_unlock(arena);
+    atomic_store_explicit(&piece->arena, NULL, memory_order_relaxed);
+    piece->bump = piece->end = NULL;
+    piece->next_size = 0;
+}
+
+void
+arenap_piece_flush(struct thread *thread)
+{
+    for (int i = 0; i < THREAD_PIECES; i++)
+        piece_drop(&thread->piece[i]);
+}
+
+/* Take a piece with room for size bytes; under the lock. */
+static bool
+piece_take(struct piece *piece, struct arena *arena, size_t size)
+{
+    size_t room = arenap_round_up(size + (size == 0), ARENA_GRANULE);
+    size_t want = piece->next_size < AHEAD_FIRST ? AHEAD_FIRST
+                                                 : piece->next_size;
+    size_t left;
+
+    if (arenap_piece_fits(piece, arena))
+        piece_fold(piece, arena);
+    left = (size_t)(arena->end - arena->bump);
+    if (left < room)
+        return false;
+    piece->next_size = want < AHEAD_LAST ? 2 * want : AHEAD_LAST;
+    if (want < room)
+        want = room;
+    if (want > left)
+        want = left;
+    piece->bump = arena->bump;
+    piece->end = arena->bump + want;
+    if (arena->zeroed < piece->end) {
+        memset(arena->zeroed, 0, (size_t)(piece->end - arena->zeroed));
+        arena->zeroed = piece->end;
+    }
+    arena->bump = piece->end;
+    atomic_store_explicit(&piece->tally, 0, memory_order_relaxed);
+    atomic_store_explicit(
+        &piece->epoch,
+        atomic_load_explicit(&arena->epoch, memory_order_relaxed),
+        memory_order_relaxed);
+    atomic_store_explicit(&piece->arena, arena, memory_order_relaxed);
+    return true;
+}
+
+static void *
+piece_carve(struct piece *piece, size_t size)
+{
+    char *block = piece->bump;
+
+    piece->bump += arenap_round_up(size + (size == 0), ARENA_GRANULE);
+    atomic_store_explicit(
+        &piece->tally,
+        atomic_load_explicit(&piece->tally, memory_order_relaxed) + size
+            + TALLY_BLOCK,
+        memory_order_relaxed);
+    return block;
+}
+
+/* A small block, from a new piece or from the run; under the lock. */
+static void *
+shared_carve(struct thread *self, struct arena *arena, size_t size,
+             size_t align, bool zero)
+{
+    struct piece *piece = arenap_piece_of(self, arena);
+
+    if (arena->end == NULL)
+        return NULL;
+    if (size > PIECE_BLOCK || align > ARENA_GRANULE)
+        return run_carve(arena, size, align, zero);
+    return piece_take(piece, arena, size) ? piece_carve(piece, size) : NULL;
+}
+
+/* Before a chunk is fetched with the lock released: the control block must
+ * not be used again meanwhile. */
+static bool
+fetch_begin(struct thread *self, struct arena *arena)
+{
+    if (arenap_explicit_check(self, arena) != 0)
+        return false;
+    arena->fetching++;
+    return true;
+}
+
+/* Afterwards, with the lock.  False when the arena was closed meanwhile; then
+ * *orphan says that the caller gives the control block back, at the end. */
+static bool
+fetch_end(struct thread *self, struct arena *arena, bool *orphan)
+{
+    arena->fetching--;
+    *orphan = arena->orphan && arena->fetching == 0;
+    return arenap_explicit_check(self, arena) == 0;
+}
+
+static void *
+fetch_undo(struct thread *self, struct arena *arena, struct chunk *chunk,
+           bool orphan)
+{
+    if (chunk != NULL)
+        arenap_chunk_give(self, arena, chunk);
+    if (orphan)
+        arenap_control_give(&self->ring, arena);
+    return NULL;
+}
+
+static void *
+shared_alloc_big(struct thread *self, struct arena *arena, size_t size,
+                 size_t align, bool zero)
+{
+    struct chunk *chunk = NULL;
+    void *block = NULL;
+    bool open, orphan;
+
+    arenap_sync_lock(arena);
+    open = fetch_begin(self, arena);
+    arenap_sync_unlock(arena);
+    if (!open)
+        return NULL;
+    chunk = arenap_chunk_take_big(self, arena, size, align, zero);
+    if (chunk != NULL && zero && !chunk->zeroed)
+        memset(chunk->start, 0, size);
+    arenap_sync_lock(arena);
+    if (fetch_end(self, arena, &orphan) && chunk != NULL)
+        block = run_add_big(arena, chunk, size);
+    arenap_sync_unlock(arena);
+    return block != NULL ? block : fetch_undo(self, arena, chunk, orphan);
+}
+
+/* A small block when the run has no room: fetch a chunk, unless another
+ * thread has brought one by then.  Called with the lock, returns without. */
+static void *
+shared_alloc_chunk(struct thread *self, struct arena *arena, size_t size,
+                   size_t align, bool zero)
+{
+    unsigned class = next_class(arena, size, align);
+    struct chunk *chunk;
+    void *block = NULL;
+    bool orphan;
+
+    arena->fetching++;
+    arenap_sync_unlock(arena);
+    chunk = arenap_chunk_take(self, arena, class);
+    arenap_sync_lock(arena);
+    if (fetch_end(self, arena, &orphan) && chunk != NULL) {
+        block = shared_carve(self, arena, size, align, zero);
+        if (block == NULL) {
+            run_start(arena, chunk);
+            chunk = NULL;
+            block = shared_carve(self, arena, size, align, zero);
+        }
+    }
+    arenap_sync_unlock(arena);
+    if (chunk != NULL || orphan)
+        fetch_undo(self, arena, chunk, orphan);
+    return block;
+}
+
+static void *
+shared_alloc(struct thread *self, struct arena *arena, size_t size,
+             size_t align, bool zero)
+{
+    struct piece *piece = arenap_piece_of(self, arena);
+    void *block = NULL;
+
+    if (is_big(arena, size, align))
+        return shared_alloc_big(self, arena, size, align, zero);
+    if (atomic_load_explicit(&piece->arena, memory_order_relaxed) != arena)
+        piece_drop(piece);
+    arenap_sync_lock(arena);
+    if (arenap_explicit_check(self, arena) == 0) {
+        block = shared_carve(self, arena, size, align, zero);
+        if (block == NULL)
+            return shared_alloc_chunk(self, arena, size, align, zero);
+    }
+    arenap_sync_unlock(arena);
+    return block;
+}
+
+/* --- Both --- */
+
+void *
+arenap_explicit_alloc(struct thread *self, struct arena *arena, size_t size,
+                      size_t align, bool zero)
+{
+    if (arenap_explicit_check(self, arena) != 0)
+        return NULL;
+    return arena->kind == ARENA_CONFINED
+               ? confined_alloc(self, arena, size, align, zero)
+               : shared_alloc(self, arena, size, align, zero);
+}
+
+/* Move *bump from the end of the last block's old room to that of its new
+ * one, if it is the last block and fits. */
+static bool
+resize_in(char **bump, const char *end, char *block, size_t old_size,
+          size_t new_size)
+{
+    size_t old_room =
+        arenap_round_up(old_size + (old_size == 0), ARENA_GRANULE);
+    size_t new_room =
+        arenap_round_up(new_size + (new_size == 0), ARENA_GRANULE);
+
+    if (*bump != block + old_room || new_room > (size_t)(end - block))
+        return false;
+    *bump = block + new_room;
+    return true;
+}
+
+bool
+arenap_explicit_resize(struct thread *self, struct arena *arena, char *block,
+                       size_t old_size, size_t new_size)
+{
+    struct piece *piece;
+
+    if (arena->kind == ARENA_CONFINED) {
+        if (!resize_in(&arena->bump, arena->end, block, old_size, new_size))
+            return false;
+        /* What the block gave back, or may take, can be dirty. */
+        if (new_size < old_size || arena->zeroed < arena->bump)
+            arena->zeroed = arena->bump;
+    } else {
+        piece = arenap_piece_of(self, arena);
+        if (!arenap_piece_fits(piece, arena)
+            || !resize_in(&piece->bump, piece->end, block, old_size,
+                          new_size))
+            return false;
+        if (new_size < old_size)
+            memset(block + new_size, 0, old_size - new_size);
+    }
+    atomic_fetch_add_explicit(&arena->requested, new_size - old_size,
+                              memory_order_relaxed);
+    if (new_size > old_size)
+        memset(block + old_size, 0, new_size - old_size);
+    return true;
+}
+
+void
+arenap_explicit_free(struct thread *self, struct arena *arena,
+                     struct chunk *chunks, const struct chunk *last)
+{
+    while (chunks != last) {
+        struct chunk *next = chunks->next;
+
+        arenap_chunk_give(self, arena, chunks);
+        chunks = next;
+    }
+}

@@ -1,0 +1,27 @@
+/*
+ * heap.h: arena_malloc and its family.
+ *
+ * Blocks carry no header.  They are accounted by page: what the collector has
+ * in use, less what auto arenas and implicit blocks have of it, is charged to
+ * the budget, and brought up to date after every so many bytes of requests.
+ */
+#ifndef ARENA_LIB_HEAP_H
+#define ARENA_LIB_HEAP_H
+
+#include "internal.h"
+
+struct heap_figures {
+    size_t reserved;         /* exact to a page, as of the last update */
+    size_t requested, count; /* estimates: the collector tells of no block */
+};
+
+void arenap_heap_figures(struct heap_figures *out);
+
+/* After a collection: give back what is not in use any more. */
+void arenap_heap_settle(void);
+
+/* Free what arena_free was given and the collector says is a heap block.
+ * False if ptr is not where one begins. */
+bool arenap_heap_free(void *ptr, void *base, size_t size);
+
+#endif

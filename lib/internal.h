@@ -1,0 +1,171 @@
+/*
+ * internal.h: the map of the library, and what every module needs.
+ *
+ * A block goes to the user from one of four places:
+ *
+ *   arena.c      the public calls on arenas: checks, fast paths, dispatch
+ *   explicit.c   confined, shared and global arenas: bump allocation in
+ *                chunks of the system's malloc, marks, freeing
+ *   collected.c  auto arenas (a ring of collected chunks) and implicit blocks
+ *   heap.c       arena_malloc and its family; legacy.c: libc's other
+ *                allocating functions for programs that are only recompiled
+ *
+ * Below them:
+ *
+ *   lifecycle.c  acquire, close, reset, children, close actions
+ *   chunk.c      chunks of explicit kinds and each thread's cache of them
+ *   control.c    control blocks of explicit arenas: slabs, never unmapped
+ *   pagemap.c    from an address to its arena, without a lock
+ *   budget.c     what all of them reserve from; waiters
+ *   cleaner.c    the pending list, the cleaner thread, collecting on demand
+ *   usage.c      snapshots and the report
+ *   thread.c     the record of each thread, its beginning and its end; fork
+ *   collector.c  the only module that knows the collector
+ *   roots.c      what the collector looks at beside its own: pins, ranges,
+ *                thread-local storage, all writable mappings
+ *   maps.c       reading the process's mappings; the collector's own ones
+ *   os_linux.c   the system: memory, clock, waiting, limits
+ *   error.c      arena_error
+ *
+ * Locks, in the order in which they may nest: the tree lock (lifecycle.c),
+ * the arena stripes (explicit.c), the leaves: budget, thread list, control,
+ * meta.  None is ever held while the collector is called, since a collection
+ * runs code of the host program; so the collector's own lock may be taken
+ * before any of them, never after.
+ */
+#ifndef ARENA_INTERNAL_H
+#define ARENA_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../include/arena.h"
+
+/* --- Compiler --- */
+
+#define ARENA_LIKELY(x) __builtin_expect(!!(x), 1)
+#define ARENA_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define ARENA_COLD __attribute__((noinline, cold))
+#define ARENA_NOINLINE __attribute__((noinline))
+
+/* Thread-local storage without a call: the library asks for about 32 bytes. */
+#define ARENA_TLS _Thread_local __attribute__((tls_model("initial-exec")))
+
+#define ARENA_GRANULE ((size_t)16) /* of every block: alignof(max_align_t) */
+#define ARENA_PAGE ((size_t)4096)  /* of the page map, and of chunks */
+
+_Static_assert(_Alignof(max_align_t) <= 16, "blocks are 16-byte aligned");
+
+/* --- Assertions: --enable-debug; otherwise compiled, never evaluated --- */
+
+void arenap_assert_failed(const char *condition, const char *file, int line)
+    __attribute__((noreturn));
+
+#if ARENA_DEBUG
+#define ARENA_ASSERT(c)                                                       \
+    (ARENA_LIKELY(c) ? (void)0 : arenap_assert_failed(#c, __FILE__, __LINE__))
+#else
+#define ARENA_ASSERT(c) ((void)sizeof(!(c)))
+#endif
+
+/* --- struct arena --- */
+
+struct action;
+struct arena_extra;
+struct chunk;
+struct hold;
+struct thread;
+
+/* Owner of what no thread owns; odd numbers are serials of threads. */
+#define ARENA_NOBODY ((uint64_t)2)
+
+enum arena_state {
+    ARENA_OPEN = 1u,    /* not closed */
+    ARENA_CLOSING = 2u, /* a closer waits: no new acquires */
+};
+
+/*
+ * The control block of an arena.
+ *
+ * Of explicit kinds it lies in a slab (control.c) and is used again.  Of an
+ * auto arena only the first ARENA_AUTO_HEAD bytes exist: they are the head of
+ * a collected block (collected.c), whose first two words the collector knows.
+ *
+ * A confined arena is touched by its owner alone, so owner, bump, end and the
+ * like are plain there; in shared and global ones they are guarded by the
+ * arena's stripe lock.
+ */
+struct arena {
+    /* Serial of the thread that may allocate without asking; ARENA_NOBODY
+     * when closed, and for all kinds but confined.  Auto: the tag word. */
+    _Atomic uint64_t owner;
+    void *chunks; /* newest first; auto: the newest part of the ring */
+    uint8_t kind; /* arena_kind_t */
+    uint8_t flags;
+    uint8_t growth; /* class of the next chunk */
+    uint8_t limited; /* it or an ancestor has a limit */
+    _Atomic uint32_t state;
+    _Atomic uint64_t epoch; /* advanced whenever contents are freed */
+    char *bump;             /* next free byte, a multiple of the granule */
+    char *end;              /* of the current chunk's room */
+    union {
+        struct arena_extra *extra; /* auto: name, actions, pins; or NULL */
+        char *zeroed;              /* bytes from bump up to here are zero */
+    };
+    /* Bytes asked for, and for explicit kinds TALLY_BLOCK per block, since
+     * the last fold into requested and blocks. */
+    uint64_t tally;
+    /* --- explicit kinds only, from here on --- */
+    struct thread *owner_thread; /* confined: record of the owner */
+    uint64_t owner_serial;       /* stays while actions run */
+    _Atomic size_t reserved;
+    _Atomic size_t requested; /* of folded tallies */
+    _Atomic size_t blocks;
+    size_t limit;           /* 0: none */
+    _Atomic size_t subtree; /* with a limit: own and descendants' bytes */
+    struct action *actions; /* newest first */
+    struct arena *parent, *children, *sibling; /* children newest first */
+    uint64_t order;      /* among the parent's children, rising */
+    uint64_t next_order; /* of its own children */
+    _Atomic uint32_t acquired;                 /* sum of holds */
+    uint32_t closer_waits;
+    uint32_t fetching; /* threads that fetch a chunk for it, unlocked */
+    bool orphan;       /* closed; the last of them gives the block back */
+    struct hold *holds;
+    struct mark *marks; /* newest first, in the arena's own memory */
+    char *name;         /* malloc'd, or NULL */
+    uint64_t born;      /* coarse clock, ns */
+    bool unusual;       /* has or had a parent, children, actions, holds or a
+                         * name: arena_close goes the long way */
+    size_t chunk_size;  /* hint */
+    struct arena *free_next; /* control.c; and of those being closed */
+} __attribute__((aligned(64)));
+
+#define ARENA_AUTO_HEAD 64
+_Static_assert(offsetof(struct arena, owner_thread) == ARENA_AUTO_HEAD,
+               "the first line is what auto arenas have");
+
+/* A block adds its size and this to a tally: a chunk's worth of blocks has
+ * less than 2^30 bytes, so one addition counts both. */
+#define TALLY_BLOCK ((uint64_t)1 << 30)
+#define TALLY_BYTES(t) ((size_t)((t) & (TALLY_BLOCK - 1)))
+#define TALLY_BLOCKS(t) ((size_t)((t) >> 30))
+
+/* --- Arithmetic --- */
+
+/* Round up to a power of two; may wrap. */
+static inline size_t
+arenap_round_up(size_t size, size_t to)
+{
+    return (size + (to - 1)) & ~(to - 1);
+}
+
+static inline bool
+arenap_is_pow2(size_t n)
+{
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
+#endif

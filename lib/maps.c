@@ -1,0 +1,354 @@
+/* maps.c: see maps.h. */
+
+#include "config.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "collector.h"
+#include "internal.h"
+#include "maps.h"
+#include "os.h"
+
+/* --- The collector's own ranges: appended, never removed --- */
+
+#define RANGES 8192
+
+static struct {
+    _Atomic bool done;
+    _Atomic bool lost; /* a range did not fit the table */
+    _Atomic size_t count;
+    struct {
+        _Atomic uintptr_t lo, hi;
+    } range[RANGES];
+} watch;
+
+static bool
+watch_extend(size_t count, uintptr_t lo, uintptr_t hi)
+{
+    for (size_t i = 0; i < count; i++) {
+        uintptr_t l = atomic_load(&watch.range[i].lo);
+        uintptr_t h = atomic_load(&watch.range[i].hi);
+
+        if (l <= lo && hi <= h)
+            return true;
+        if (h == lo && atomic_compare_exchange_strong(&watch.range[i].hi, &h,
+                                                      hi))
+            return true;
+        if (l == hi && atomic_compare_exchange_strong(&watch.range[i].lo, &l,
+                                                      lo))
+            return true;
+    }
+    return false;
+}
+
+static void
+watch_add(uintptr_t lo, uintptr_t hi)
+{
+    size_t count = atomic_load(&watch.count);
+
+    if (watch_extend(count < RANGES ? count : RANGES, lo, hi))
+        return;
+    count = atomic_fetch_add(&watch.count, 1);
+    if (count >= RANGES) {
+        atomic_store(&watch.lost, true);
+        return;
+    }
+    atomic_store(&watch.range[count].lo, lo);
+    atomic_store(&watch.range[count].hi, hi);
+}
+
+void
+arenap_maps_collector_each(maps_visit *visit, void *context)
+{
+    size_t count = atomic_load(&watch.count);
+
+    for (size_t i = 0; i < count && i < RANGES; i++)
+        visit(atomic_load(&watch.range[i].lo),
+              atomic_load(&watch.range[i].hi), context);
+}
+
+bool
+arenap_maps_watched(void)
+{
+    return atomic_load(&watch.done) && !atomic_load(&watch.lost);
+}
+
+/* --- What the collector calls instead --- */
+
+static void *
+watched_mmap(void *address, size_t length, int protection, int flags, int fd,
+             off_t offset)
+{
+    void *result = mmap(address, length, protection, flags, fd, offset);
+
+    if (result != MAP_FAILED)
+        watch_add((uintptr_t)result,
+                  (uintptr_t)result + arenap_round_up(length, ARENA_PAGE));
+    return result;
+}
+
+/* The stack of a marking thread is full of addresses of blocks. */
+static int
+watched_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+                       void *(*start)(void *), void *arg)
+{
+    int error = pthread_create(thread, attr, start, arg);
+    pthread_attr_t real;
+    void *stack;
+    size_t size;
+
+    if (error != 0 || pthread_getattr_np(*thread, &real) != 0)
+        return error;
+    if (pthread_attr_getstack(&real, &stack, &size) == 0)
+        watch_add((uintptr_t)stack, (uintptr_t)stack + size);
+    pthread_attr_destroy(&real);
+    return error;
+}
+
+/* --- Putting them into the collector's linkage table --- */
+
+struct linkage {
+    const char *names;
+    const ElfW(Sym) *symbols;
+    const ElfW(Rela) *slots, *data;
+    size_t slots_size, data_size;
+};
+
+static struct linkage
+linkage_of(const struct link_map *module)
+{
+    struct linkage l = {0};
+
+    for (const ElfW(Dyn) *d = module->l_ld; d->d_tag != DT_NULL; d++) {
+        switch (d->d_tag) {
+        case DT_STRTAB:
+            l.names = (const char *)d->d_un.d_ptr;
+            break;
+        case DT_SYMTAB:
+            l.symbols = (const ElfW(Sym) *)d->d_un.d_ptr;
+            break;
+        case DT_JMPREL:
+            l.slots = (const ElfW(Rela) *)d->d_un.d_ptr;
+            break;
+        case DT_PLTRELSZ:
+            l.slots_size = d->d_un.d_val;
+            break;
+        case DT_RELA:
+            l.data = (const ElfW(Rela) *)d->d_un.d_ptr;
+            break;
+        case DT_RELASZ:
+            l.data_size = d->d_un.d_val;
+            break;
+        default:
+            break;
+        }
+    }
+    return l;
+}
+
+static bool
+slot_set(void **slot, void *function)
+{
+    uintptr_t page = (uintptr_t)slot & ~(ARENA_PAGE - 1);
+
+    /* With full RELRO the table is read-only by now. */
+    if (mprotect((void *)page, ARENA_PAGE, PROT_READ | PROT_WRITE) != 0)
+        return false;
+    __atomic_store_n(slot, function, __ATOMIC_RELEASE);
+    return true;
+}
+
+static bool
+linkage_replace(const struct link_map *module, const struct linkage *l,
+                const char *name, void *function)
+{
+    const ElfW(Rela) *tables[2] = {l->slots, l->data};
+    size_t sizes[2] = {l->slots_size, l->data_size};
+    bool found = false;
+
+    for (int t = 0; t < 2; t++)
+        for (size_t i = 0; i < sizes[t] / sizeof(ElfW(Rela)); i++) {
+            const ElfW(Rela) *r = &tables[t][i];
+            size_t symbol = ELF64_R_SYM(r->r_info);
+
+            if (symbol == 0
+                || strcmp(l->names + l->symbols[symbol].st_name, name) != 0)
+                continue;
+            if (!slot_set((void **)(module->l_addr + r->r_offset), function))
+                return false;
+            found = true;
+        }
+    return found;
+}
+
+/* The library's own data: the collector scans what it must of it. */
+static int
+library_data(struct dl_phdr_info *info, size_t size, void *context)
+{
+    const struct link_map *module = context;
+
+    (void)size;
+    if (info->dlpi_addr != module->l_addr)
+        return 0;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+
+        if (p->p_type == PT_LOAD && (p->p_flags & PF_W) != 0)
+            watch_add(info->dlpi_addr + p->p_vaddr,
+                      info->dlpi_addr + p->p_vaddr + p->p_memsz);
+    }
+    return 1;
+}
+
+/* If the collector was started before: the mappings that hold its heap. */
+static void
+watch_earlier(uintptr_t lo, uintptr_t hi, void *context)
+{
+    (void)context;
+    for (uintptr_t page = lo; page < hi; page += ARENA_PAGE)
+        if (arenap_collector_is_heap((void *)page)) {
+            watch_add(lo, hi);
+            return;
+        }
+}
+
+void
+arenap_maps_watch(void)
+{
+    void *function = dlsym(RTLD_DEFAULT, "GC_gcollect");
+    struct link_map *module = NULL;
+    struct linkage linkage;
+    Dl_info info;
+
+    if (function == NULL
+        || dladdr1(function, &info, (void **)&module, RTLD_DL_LINKMAP) == 0
+        || module == NULL)
+        return;
+    linkage = linkage_of(module);
+    if (linkage.names == NULL || linkage.symbols == NULL
+        || !linkage_replace(module, &linkage, "mmap", (void *)watched_mmap))
+        return;
+    linkage_replace(module, &linkage, "pthread_create",
+                    (void *)watched_pthread_create);
+    dl_iterate_phdr(library_data, module);
+    if (arenap_maps_each(watch_earlier, NULL))
+        atomic_store(&watch.done, true);
+}
+
+/* --- Reading the mappings --- */
+
+/* Read with the world stopped, by one thread at a time: the buffer is
+ * static.  A line that does not fit is a path longer than any. */
+#define MAPS_BUFFER 65536
+
+static long
+raw_open(const char *path)
+{
+    return syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+}
+
+static uintptr_t
+parse_hex(const char **text)
+{
+    uintptr_t value = 0;
+
+    for (;; ++*text) {
+        unsigned digit = (unsigned)**text - '0';
+
+        if (digit > 9)
+            digit = (unsigned)**text - 'a' + 10;
+        if (digit > 15 || (digit > 9 && **text < 'a'))
+            return value;
+        value = value << 4 | digit;
+    }
+}
+
+static bool
+starts_with(const char *text, const char *prefix)
+{
+    while (*prefix != '\0')
+        if (*text++ != *prefix++)
+            return false;
+    return true;
+}
+
+/* Writable; or anonymous and written before it was protected; shared only
+ * where it is memory, not a file or a device. */
+static bool
+line_counts(const char *mode, const char *path)
+{
+    bool file = *path == '/';
+
+    if (mode[0] != 'r' || starts_with(path, "[v"))
+        return false;
+    if (mode[3] == 's')
+        return mode[1] == 'w'
+               && (starts_with(path, "/memfd:") || starts_with(path, "/SYSV")
+                   || starts_with(path, "/dev/zero")
+                   || starts_with(path, "/dev/shm/"));
+    if (starts_with(path, "/dev/"))
+        return false;
+    return mode[1] == 'w' || !file;
+}
+
+/* One line: "lo-hi mode offset device inode   path". */
+static void
+line_visit(const char *line, maps_visit *visit, void *context)
+{
+    uintptr_t lo = parse_hex(&line), hi;
+    const char *mode;
+
+    line++;
+    hi = parse_hex(&line);
+    mode = ++line;
+    for (int field = 0; field < 4; field++) {
+        while (*line != ' ' && *line != '\0')
+            line++;
+        while (*line == ' ')
+            line++;
+    }
+    if (line_counts(mode, line))
+        visit(lo, hi, context);
+}
+
+bool
+arenap_maps_each(maps_visit *visit, void *context)
+{
+    static char buffer[MAPS_BUFFER];
+    int saved = errno;
+    long file = raw_open("/proc/self/maps"), got;
+    size_t have = 0;
+
+    if (file < 0) {
+        errno = saved;
+        return false;
+    }
+    while ((got = syscall(SYS_read, file, buffer + have,
+                          sizeof buffer - 1 - have))
+           > 0) {
+        char *line = buffer, *end;
+
+        have += (size_t)got;
+        buffer[have] = '\0';
+        while ((end = strchr(line, '\n')) != NULL) {
+            *end = '\0';
+            line_visit(line, visit, context);
+            line = end + 1;
+        }
+        have -= (size_t)(line - buffer);
+        memmove(buffer, line, have);
+    }
+    syscall(SYS_close, file);
+    errno = saved;
+    return got == 0 && have == 0;
+}

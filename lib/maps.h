@@ -1,0 +1,33 @@
+/*
+ * maps.h: the process's writable mappings, and which of them are the
+ * collector's own.
+ *
+ * The collector's memory must not be searched for pointers as a root: its
+ * tables hold the address of every block.  It asks the system for memory
+ * through the shared library's procedure linkage table, so its calls of mmap
+ * are answered by a function of ours, which writes down what it was given;
+ * the same for the threads that it makes for marking.
+ */
+#ifndef ARENA_LIB_MAPS_H
+#define ARENA_LIB_MAPS_H
+
+#include "internal.h"
+
+/* Begin to watch the collector's calls; before it is started, if possible. */
+void arenap_maps_watch(void);
+
+/* Was the watch begun, so that all of the collector's memory is known? */
+bool arenap_maps_watched(void);
+
+typedef void maps_visit(uintptr_t lo, uintptr_t hi, void *context);
+
+/* The collector's memory: heap, tables, stacks of its threads, and the data
+ * of the library itself.  Takes no lock. */
+void arenap_maps_collector_each(maps_visit *visit, void *context);
+
+/* Call visit for each mapping that may hold pointers.  Allocates nothing and
+ * calls the system directly: threads are stopped.  False, after some visits
+ * or none, if the mappings cannot be read. */
+bool arenap_maps_each(maps_visit *visit, void *context);
+
+#endif

@@ -1,0 +1,86 @@
+/*
+ * os.h: the system.  Calls that allocate return NULL when it refuses; errno
+ * is not theirs to set: they keep it.
+ */
+#ifndef ARENA_LIB_OS_H
+#define ARENA_LIB_OS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* --- Memory --- */
+
+/* Zero-filled pages of the library's own, never given back, 64-byte aligned.
+ * The collector does not look into them: nothing there keeps a block. */
+void *arenap_os_meta(size_t size);
+
+/* Call visit for each range that arenap_os_meta took from the system.  Takes
+ * no lock. */
+void arenap_os_meta_each(void (*visit)(uintptr_t lo, uintptr_t hi, void *),
+                         void *context);
+
+/* Zero-filled pages, a multiple of the page size; to be unmapped. */
+void *arenap_os_map(size_t size);
+void arenap_os_unmap(void *address, size_t size);
+
+/* Make pages inaccessible.  Returns false when the system refuses. */
+bool arenap_os_guard(void *address, size_t size);
+
+/* malloc_usable_size. */
+size_t arenap_os_usable(void *block);
+
+/* Let malloc give free memory back to the system. */
+void arenap_os_trim(void);
+
+/* --- Time --- */
+
+#define ARENA_OS_NEVER UINT64_MAX
+
+uint64_t arenap_os_now(void);    /* monotonic, ns */
+uint64_t arenap_os_coarse(void); /* the same clock to a few ms, cheaper */
+
+/* --- Waiting: unhurt by the collector's signals --- */
+
+/* Sleep while *word is expected, up to a deadline of arenap_os_now.  May
+ * return early.  Returns false when the deadline has passed. */
+bool arenap_os_wait(_Atomic uint32_t *word, uint32_t expected,
+                    uint64_t deadline);
+void arenap_os_wake(_Atomic uint32_t *word, int how_many);
+
+/* --- Asymmetric barriers ---
+ *
+ * Thread A: store x; light; load y.  Thread B: store y; heavy; load x.  At
+ * least one sees the other's store.  Light costs nothing where the system
+ * has membarrier(2). */
+
+extern bool arenap_os_light_is_free;
+
+static inline void
+arenap_os_light(void)
+{
+    if (__builtin_expect(arenap_os_light_is_free, 1))
+        atomic_signal_fence(memory_order_seq_cst);
+    else
+        atomic_thread_fence(memory_order_seq_cst);
+}
+
+void arenap_os_heavy(void);
+
+/* --- The process --- */
+
+/* Bytes that this process may use: its control group's limit, else RAM. */
+size_t arenap_os_memory(void);
+
+int arenap_os_tid(void);
+
+/* Has the thread of this process with this id ended? */
+bool arenap_os_tid_gone(int tid);
+
+/* Once, before anything else here. */
+void arenap_os_init(void);
+void arenap_os_fork_prepare(void);
+void arenap_os_fork_done(void); /* parent and child */
+
+#endif

@@ -1,0 +1,343 @@
+/* os_linux.c: os.h on Linux. */
+
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "os.h"
+
+/* --- Memory --- */
+
+#define META_FIRST ((size_t)1 << 20)
+#define META_LAST ((size_t)1 << 26)
+#define META_SEGMENTS 1024
+
+/* Segments are appended, never removed: readers take no lock. */
+static struct {
+    pthread_mutex_t lock;
+    char *bump, *end;
+    size_t next_size;
+    _Atomic size_t count;
+    struct {
+        uintptr_t lo, hi;
+    } segment[META_SEGMENTS];
+} meta = {.lock = PTHREAD_MUTEX_INITIALIZER, .next_size = META_FIRST};
+
+void *
+arenap_os_map(size_t size)
+{
+    int saved = errno;
+    void *address = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    errno = saved;
+    return address == MAP_FAILED ? NULL : address;
+}
+
+void
+arenap_os_unmap(void *address, size_t size)
+{
+    int saved = errno;
+
+    munmap(address, size);
+    errno = saved;
+}
+
+bool
+arenap_os_guard(void *address, size_t size)
+{
+    int saved = errno;
+    bool done = mprotect(address, size, PROT_NONE) == 0;
+
+    errno = saved;
+    return done;
+}
+
+size_t
+arenap_os_usable(void *block)
+{
+    return malloc_usable_size(block);
+}
+
+void
+arenap_os_trim(void)
+{
+    malloc_trim(0);
+}
+
+static bool
+meta_grow(size_t size)
+{
+    size_t count = atomic_load_explicit(&meta.count, memory_order_relaxed);
+    size_t bytes = size > meta.next_size ? arenap_round_up(size, META_FIRST)
+                                         : meta.next_size;
+    char *lo;
+
+    if (count == META_SEGMENTS || (lo = arenap_os_map(bytes)) == NULL)
+        return false;
+    meta.segment[count].lo = (uintptr_t)lo;
+    meta.segment[count].hi = (uintptr_t)lo + bytes;
+    atomic_store_explicit(&meta.count, count + 1, memory_order_release);
+    meta.bump = lo;
+    meta.end = lo + bytes;
+    if (meta.next_size < META_LAST)
+        meta.next_size *= 2;
+    return true;
+}
+
+void *
+arenap_os_meta(size_t size)
+{
+    void *block = NULL;
+
+    size = arenap_round_up(size, 64);
+    pthread_mutex_lock(&meta.lock);
+    if (size <= (size_t)(meta.end - meta.bump) || meta_grow(size)) {
+        block = meta.bump;
+        meta.bump += size;
+    }
+    pthread_mutex_unlock(&meta.lock);
+    return block;
+}
+
+void
+arenap_os_meta_each(void (*visit)(uintptr_t lo, uintptr_t hi, void *),
+                    void *context)
+{
+    size_t count = atomic_load_explicit(&meta.count, memory_order_acquire);
+
+    for (size_t i = 0; i < count; i++)
+        visit(meta.segment[i].lo, meta.segment[i].hi, context);
+}
+
+/* --- Time --- */
+
+static uint64_t
+clock_read(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t
+arenap_os_now(void)
+{
+    return clock_read(CLOCK_MONOTONIC);
+}
+
+uint64_t
+arenap_os_coarse(void)
+{
+    return clock_read(CLOCK_MONOTONIC_COARSE);
+}
+
+/* --- Waiting --- */
+
+bool
+arenap_os_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline)
+{
+    struct timespec until, *timeout = NULL;
+    int saved = errno;
+    bool in_time = true;
+
+    if (deadline != ARENA_OS_NEVER) {
+        until.tv_sec = (time_t)(deadline / 1000000000u);
+        until.tv_nsec = (long)(deadline % 1000000000u);
+        timeout = &until;
+    }
+    /* The bitset form takes an absolute time of the monotonic clock, so that
+     * a signal does not stretch the wait. */
+    if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, expected, timeout,
+                NULL, FUTEX_BITSET_MATCH_ANY)
+            == -1
+        && errno == ETIMEDOUT)
+        in_time = false;
+    errno = saved;
+    return in_time;
+}
+
+void
+arenap_os_wake(_Atomic uint32_t *word, int how_many)
+{
+    int saved = errno;
+
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, how_many, NULL, NULL, 0);
+    errno = saved;
+}
+
+/* --- Barriers --- */
+
+bool arenap_os_light_is_free;
+
+#if defined(__SANITIZE_THREAD__)
+#define OS_HAS_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define OS_HAS_TSAN 1
+#endif
+#endif
+#ifndef OS_HAS_TSAN
+#define OS_HAS_TSAN 0
+#endif
+
+static void
+barrier_init(void)
+{
+    int saved = errno;
+
+    arenap_os_light_is_free =
+        !OS_HAS_TSAN
+        && syscall(SYS_membarrier,
+                   MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0)
+               == 0;
+    errno = saved;
+}
+
+void
+arenap_os_heavy(void)
+{
+    int saved = errno;
+
+    atomic_thread_fence(memory_order_seq_cst);
+    if (arenap_os_light_is_free)
+        syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    errno = saved;
+}
+
+/* --- The process --- */
+
+int
+arenap_os_tid(void)
+{
+    return (int)syscall(SYS_gettid);
+}
+
+bool
+arenap_os_tid_gone(int tid)
+{
+    int saved = errno;
+    bool gone = syscall(SYS_tgkill, getpid(), tid, 0) == -1 && errno == ESRCH;
+
+    errno = saved;
+    return gone;
+}
+
+/* The number in a file; SIZE_MAX for anything else, such as "max". */
+static size_t
+read_number(const char *path)
+{
+    char text[64], *end;
+    unsigned long long number;
+    ssize_t length;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (file == -1)
+        return SIZE_MAX;
+    length = read(file, text, sizeof text - 1);
+    close(file);
+    if (length <= 0)
+        return SIZE_MAX;
+    text[length] = '\0';
+    number = strtoull(text, &end, 10);
+    return end == text || number > SIZE_MAX ? SIZE_MAX : (size_t)number;
+}
+
+/* The lowest limit of a control group and its ancestors.  path is absolute
+ * within the hierarchy mounted at mount. */
+static size_t
+group_limit(const char *mount, char *path, const char *file)
+{
+    char name[PATH_MAX];
+    size_t lowest = SIZE_MAX;
+
+    for (;;) {
+        char *slash = strrchr(path, '/');
+        size_t limit;
+
+        if (snprintf(name, sizeof name, "%s%s/%s", mount,
+                     strcmp(path, "/") == 0 ? "" : path, file)
+            < (int)sizeof name) {
+            limit = read_number(name);
+            lowest = limit < lowest ? limit : lowest;
+        }
+        if (slash == NULL || *path == '\0')
+            return lowest;
+        *slash = '\0'; /* up to the parent, and once for the root itself */
+    }
+}
+
+static size_t
+cgroup_memory(void)
+{
+    char line[PATH_MAX];
+    size_t lowest = SIZE_MAX, limit = SIZE_MAX;
+    FILE *groups = fopen("/proc/self/cgroup", "re");
+
+    if (groups == NULL)
+        return SIZE_MAX;
+    while (fgets(line, sizeof line, groups) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        if (strncmp(line, "0::", 3) == 0) {
+            limit = group_limit("/sys/fs/cgroup", line + 3, "memory.max");
+        } else {
+            char *names = strchr(line, ':');
+            char *path = names ? strchr(names + 1, ':') : NULL;
+
+            if (path == NULL || strstr(names, "memory") == NULL)
+                continue;
+            limit = group_limit("/sys/fs/cgroup/memory", path + 1,
+                                "memory.limit_in_bytes");
+        }
+        lowest = limit < lowest ? limit : lowest;
+    }
+    fclose(groups);
+    return lowest;
+}
+
+size_t
+arenap_os_memory(void)
+{
+    int saved = errno;
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    size_t group = cgroup_memory(), machine = SIZE_MAX;
+
+    if (pages > 0 && size > 0)
+        machine = (size_t)pages * (size_t)size;
+    errno = saved;
+    return group < machine ? group : machine;
+}
+
+void
+arenap_os_init(void)
+{
+    barrier_init();
+}
+
+void
+arenap_os_fork_prepare(void)
+{
+    pthread_mutex_lock(&meta.lock);
+}
+
+void
+arenap_os_fork_done(void)
+{
+    pthread_mutex_unlock(&meta.lock);
+}

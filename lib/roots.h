@@ -1,0 +1,39 @@
+/*
+ * roots.h: what the collector looks at, beside what it finds by itself.
+ *
+ * Static thread-local variables of attached threads, pins, ranges that the
+ * program named; and, once arena_malloc is used, every writable mapping, less
+ * the collector's memory, the library's, and the stacks of attached threads
+ * below what the collector scans of them.
+ *
+ * A gap is fatal, an overlap harmless: so a thread is made known to the
+ * collector before its stack is left out here, and its stack is no longer
+ * left out before the collector forgets it.
+ */
+#ifndef ARENA_LIB_ROOTS_H
+#define ARENA_LIB_ROOTS_H
+
+#include "internal.h"
+
+struct thread;
+
+/* Write down the calling thread's stack and thread control block. */
+void arenap_roots_thread(struct thread *self);
+
+/* Before threads are stopped: the loaded modules' thread-local storage. */
+void arenap_roots_prepare(void);
+
+/* While they are stopped: push all roots. */
+void arenap_roots_push(void);
+
+/* Count or discount a pin on a collected block. */
+int arenap_roots_pin(const void *ptr);
+int arenap_roots_unpin(const void *ptr);
+
+/* The program uses arena_malloc: unless told otherwise, look everywhere. */
+void arenap_roots_widen(void);
+
+void arenap_roots_fork_prepare(void);
+void arenap_roots_fork_done(void);
+
+#endif

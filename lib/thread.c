@@ -1,0 +1,225 @@
+/* thread.c: see thread.h; and what fork does to all modules. */
+
+#include "config.h"
+
+#include <limits.h>
+#include <pthread.h>
+
+#include "budget.h"
+#include "chunk.h"
+#include "cleaner.h"
+#include "collector.h"
+#include "control.h"
+#include "explicit.h"
+#include "internal.h"
+#include "os.h"
+#include "roots.h"
+#include "sync.h"
+#include "thread.h"
+
+ARENA_TLS struct arenap_tls arenap_tls;
+
+static struct {
+    pthread_once_t once;
+    pthread_key_t key; /* tells of a thread's end */
+    bool has_key;
+    _Atomic uint64_t last_serial;
+    _Atomic(struct thread *) all;
+    pthread_mutex_t lock; /* of the lists below */
+    struct thread *unused, *late;
+} threads = {.once = PTHREAD_ONCE_INIT,
+             .last_serial = 1,
+             .lock = PTHREAD_MUTEX_INITIALIZER};
+
+struct thread *
+arenap_thread_first(void)
+{
+    return atomic_load_explicit(&threads.all, memory_order_acquire);
+}
+
+/* --- The end of a thread --- */
+
+/* Drop what the record holds for its thread.  The caller is that thread, or
+ * knows that it is gone. */
+static void
+thread_strip(struct thread *thread)
+{
+    arenap_piece_flush(thread);
+    arenap_chunk_flush(thread);
+    arenap_control_flush(&thread->ring);
+}
+
+static void
+thread_retire(struct thread *thread)
+{
+    /* From here on its confined arenas can be adopted. */
+    atomic_store_explicit(&thread->serial, 0, memory_order_release);
+    pthread_mutex_lock(&threads.lock);
+    thread->next_free = threads.unused;
+    threads.unused = thread;
+    pthread_mutex_unlock(&threads.lock);
+}
+
+/* Destructors of other keys may use the library, in this round and in later
+ * ones: so the record stays until the last round, arming itself again. */
+static void
+thread_end(void *record)
+{
+    struct thread *self = record;
+
+    if (++self->rounds < PTHREAD_DESTRUCTOR_ITERATIONS
+        && pthread_setspecific(threads.key, self) == 0)
+        return;
+    arenap_collector_detach(self);
+    thread_strip(self);
+    arenap_tls.record = NULL;
+    arenap_tls.serial = 0;
+    arenap_tls.ended = true;
+    thread_retire(self);
+}
+
+/* Take back records of late threads that the system no longer knows. */
+static void
+late_reclaim(void)
+{
+    struct thread *gone = NULL, **link;
+
+    pthread_mutex_lock(&threads.lock);
+    for (link = &threads.late; *link != NULL;) {
+        struct thread *thread = *link;
+
+        if (arenap_os_tid_gone(thread->tid)) {
+            *link = thread->next_free;
+            thread->next_free = gone;
+            gone = thread;
+        } else {
+            link = &thread->next_free;
+        }
+    }
+    pthread_mutex_unlock(&threads.lock);
+    while (gone != NULL) {
+        struct thread *next = gone->next_free;
+
+        thread_strip(gone);
+        thread_retire(gone);
+        gone = next;
+    }
+}
+
+/* --- Fork: prepare in the order of locks; the child is alone --- */
+
+static void
+fork_prepare(void)
+{
+    arenap_cleaner_fork_prepare();
+    arenap_roots_fork_prepare();
+    arenap_sync_fork_prepare();
+    pthread_mutex_lock(&threads.lock);
+    arenap_budget_fork_prepare();
+    arenap_control_fork_prepare();
+    arenap_os_fork_prepare();
+}
+
+static void
+fork_done(void)
+{
+    arenap_os_fork_done();
+    arenap_control_fork_done();
+    arenap_budget_fork_done();
+    pthread_mutex_unlock(&threads.lock);
+    arenap_sync_fork_done();
+    arenap_roots_fork_done();
+    arenap_cleaner_fork_done();
+}
+
+static void
+fork_child(void)
+{
+    fork_done();
+    for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
+        if (t == arenap_tls.record) {
+            t->tid = arenap_os_tid();
+            continue;
+        }
+        if (atomic_load(&t->serial) == 0)
+            continue;
+        atomic_store(&t->attached, ATTACHED_NOT);
+        t->is_cleaner = t->collecting = false;
+        t->acting = 0;
+        thread_strip(t);
+        if (!t->late)
+            thread_retire(t);
+    }
+    arenap_budget_fork_child();
+    arenap_cleaner_fork_child();
+}
+
+/* --- The beginning --- */
+
+static void
+threads_init(void)
+{
+    arenap_os_init();
+    arenap_budget_init();
+    threads.has_key = pthread_key_create(&threads.key, thread_end) == 0;
+    pthread_atfork(fork_prepare, fork_done, fork_child);
+}
+
+static struct thread *
+record_make(void)
+{
+    struct thread *thread = arenap_os_meta(sizeof *thread);
+
+    if (thread == NULL)
+        return NULL;
+    thread->next = atomic_load(&threads.all);
+    while (!atomic_compare_exchange_weak(&threads.all, &thread->next, thread))
+        ;
+    return thread;
+}
+
+static struct thread *
+record_take(void)
+{
+    struct thread *thread;
+
+    if (threads.late != NULL)
+        late_reclaim();
+    pthread_mutex_lock(&threads.lock);
+    thread = threads.unused;
+    if (thread != NULL)
+        threads.unused = thread->next_free;
+    pthread_mutex_unlock(&threads.lock);
+    return thread != NULL ? thread : record_make();
+}
+
+ARENA_COLD struct thread *
+arenap_thread_bind(void)
+{
+    struct thread *self;
+
+    pthread_once(&threads.once, threads_init);
+    self = record_take();
+    if (self == NULL)
+        return NULL;
+    self->tid = arenap_os_tid();
+    self->rounds = 0;
+    self->late = arenap_tls.ended;
+    self->is_cleaner = self->collecting = false;
+    self->acting = 0;
+    self->stamp_countdown = 0;
+    self->error[0] = '\0';
+    arenap_tls.record = self;
+    arenap_tls.serial = atomic_fetch_add(&threads.last_serial, 2) + 2;
+    atomic_store_explicit(&self->serial, arenap_tls.serial,
+                          memory_order_release);
+    if (!self->late && threads.has_key
+        && pthread_setspecific(threads.key, self) == 0)
+        return self;
+    self->late = true;
+    pthread_mutex_lock(&threads.lock);
+    self->next_free = threads.late;
+    threads.late = self;
+    pthread_mutex_unlock(&threads.lock);
+    return self;
+}

@@ -1,0 +1,118 @@
+/*
+ * thread.h: the record of each thread.
+ *
+ * Records are never unmapped.  One that a thread left is used again by a
+ * later thread, with its counters as they are: only sums over all records
+ * mean anything.  Who a thread is says its serial, which is never used again.
+ *
+ * A thread gives its record back in the last round of its thread-specific
+ * destructors.  What it calls after that binds a record once more, as a late
+ * thread: nothing will tell of its end, so the record is taken back when the
+ * system no longer knows the thread.
+ */
+#ifndef ARENA_LIB_THREAD_H
+#define ARENA_LIB_THREAD_H
+
+#include "chunk.h"
+#include "control.h"
+#include "internal.h"
+
+enum attached {
+    ATTACHED_NOT,
+    ATTACHED_OURS, /* we registered it with the collector */
+    ATTACHED_HOST  /* the collector or its user did */
+};
+
+/* A run of an arena's chunk that one thread allocates from without a lock.
+ * Valid while epoch is the arena's; its bytes are zero. */
+struct piece {
+    _Atomic(struct arena *) arena;
+    _Atomic uint64_t epoch;
+    char *bump, *end;
+    _Atomic uint64_t tally; /* as in struct arena */
+    size_t next_size;
+};
+
+#define THREAD_PIECES 8
+
+/* What this thread took and gave back, by kind; wraps below zero when other
+ * threads take what this one gives.  Written by its thread only. */
+struct counts {
+    _Atomic size_t reserved, requested, count;
+};
+
+/* An arena whose contents this thread drops, actions running; innermost
+ * first. */
+struct dropping {
+    const struct arena *arena;
+    const struct dropping *outer;
+};
+
+struct thread {
+    /* --- what the fast paths touch --- */
+    _Atomic uint64_t serial; /* 0: nobody's */
+    unsigned stamp_countdown;
+    uint64_t stamp; /* coarse clock */
+    struct chunk_cache cache;
+    struct counts counts[5]; /* by arena_kind_t */
+    struct piece piece[THREAD_PIECES];
+    struct control_ring ring;
+    /* --- the rest --- */
+    struct thread *next;      /* all records */
+    struct thread *next_free; /* unused, or late, ones */
+    int tid;
+    unsigned rounds; /* of thread-specific destructors so far */
+    bool late;
+    bool is_cleaner;
+    bool collecting;  /* inside the collector, through us */
+    unsigned acting;  /* depth of close actions that it runs */
+    const struct dropping *dropping;
+    /* What the collector must know of its stack; see roots.c. */
+    _Atomic uint8_t attached; /* enum attached */
+    _Atomic uintptr_t stack_lo, stack_hi, tcb;
+    size_t heap_unaccounted; /* bytes since the last update; heap.c */
+    struct counts heap;
+    char error[256];
+} __attribute__((aligned(64)));
+
+struct arenap_tls {
+    uint64_t serial;       /* 0: not bound */
+    struct thread *record; /* NULL: not bound */
+    bool ended;
+};
+
+extern ARENA_TLS struct arenap_tls arenap_tls;
+
+/* Bind a record to the calling thread; NULL when the system refuses. */
+struct thread *arenap_thread_bind(void);
+
+/* The calling thread's record; NULL when the system refuses one. */
+static inline struct thread *
+arenap_thread_self(void)
+{
+    struct thread *self = arenap_tls.record;
+
+    return ARENA_LIKELY(self != NULL) ? self : arenap_thread_bind();
+}
+
+/* Has the thread with this record and serial ended? */
+static inline bool
+arenap_thread_ended(const struct thread *thread, uint64_t serial)
+{
+    return atomic_load_explicit(&thread->serial, memory_order_acquire)
+           != serial;
+}
+
+/* The first of all records, linked by next; readers take no lock. */
+struct thread *arenap_thread_first(void);
+
+/* Add to one of this thread's counters. */
+static inline void
+arenap_count(_Atomic size_t *counter, size_t n)
+{
+    atomic_store_explicit(
+        counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+        memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,275 @@
+/*
+ * usage.c: arena_usage and arena_report.
+ *
+ * Threads count what they take under each kind in their own records; blocks
+ * that the collector found dead are counted apart.  What is charged to the
+ * budget and counted under nothing is what the caches hold: so the parts
+ * always add up to the whole.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../include/arena/budget.h"
+#include "budget.h"
+#include "cleaner.h"
+#include "collected.h"
+#include "collector.h"
+#include "control.h"
+#include "error.h"
+#include "explicit.h"
+#include "heap.h"
+#include "internal.h"
+#include "os.h"
+#include "sync.h"
+#include "thread.h"
+#include "usage.h"
+
+const char *
+arenap_kind_name(unsigned kind)
+{
+    static const char *const names[] = {"global", "auto", "confined",
+                                        "shared", "implicit"};
+
+    return kind < sizeof names / sizeof *names ? names[kind] : "unknown";
+}
+
+/* --- By kind --- */
+
+static void
+pool_read(arena_usage_pool_t *pool, arena_kind_t kind)
+{
+    size_t reserved, requested, count;
+
+    arenap_collected_dead(kind, &reserved, &requested, &count);
+    pool->reserved = (size_t)0 - reserved;
+    pool->requested = (size_t)0 - requested;
+    pool->count = (size_t)0 - count;
+    for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
+        pool->reserved += atomic_load(&t->counts[kind].reserved);
+        pool->requested += atomic_load(&t->counts[kind].requested);
+        pool->count += atomic_load(&t->counts[kind].count);
+    }
+    /* A block that went from a thread already read to one not yet read. */
+    if (pool->reserved > PTRDIFF_MAX)
+        pool->reserved = 0;
+    if (pool->requested > PTRDIFF_MAX)
+        pool->requested = 0;
+    if (pool->count > PTRDIFF_MAX)
+        pool->count = 0;
+}
+
+size_t
+arenap_usage_reserved(arena_kind_t kind)
+{
+    arena_usage_pool_t pool;
+
+    pool_read(&pool, kind);
+    return pool.reserved;
+}
+
+/* --- What explicit arenas were asked for: known to each alone --- */
+
+struct asked {
+    size_t requested, blocks;
+};
+
+/* Read while others allocate; exact when nobody does. */
+static struct asked
+arena_asked(struct arena *arena)
+{
+    struct asked asked = {
+        atomic_load(&arena->requested) + TALLY_BYTES(arena->tally),
+        atomic_load(&arena->blocks) + TALLY_BLOCKS(arena->tally),
+    };
+
+    if (arena->kind == ARENA_CONFINED)
+        return asked;
+    for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
+        struct piece *piece = arenap_piece_of(t, arena);
+
+        if (arenap_piece_fits(piece, arena)) {
+            uint64_t tally = atomic_load(&piece->tally);
+
+            asked.requested += TALLY_BYTES(tally);
+            asked.blocks += TALLY_BLOCKS(tally);
+        }
+    }
+    return asked;
+}
+
+static void
+requested_visit(struct arena *arena, void *context)
+{
+    arena_usage_t *usage = context;
+
+    if ((atomic_load(&arena->state) & ARENA_OPEN) != 0)
+        usage->kind[arena->kind].requested += arena_asked(arena).requested;
+}
+
+/* --- The snapshot --- */
+
+static void
+heap_read(arena_usage_t *usage)
+{
+    struct heap_figures figures;
+
+    arenap_heap_figures(&figures);
+    usage->heap.reserved = figures.reserved;
+    usage->heap.requested = figures.requested;
+    usage->heap.count = figures.count;
+}
+
+static void
+pool_add(arena_usage_t *usage, const arena_usage_pool_t *pool)
+{
+    usage->reserved += pool->reserved;
+    usage->requested += pool->requested;
+    usage->count += pool->count;
+}
+
+static void
+pools_read(arena_usage_t *usage)
+{
+    for (int kind = 0; kind < 5; kind++)
+        pool_read(&usage->kind[kind], (arena_kind_t)kind);
+    heap_read(usage);
+    usage->manual.reserved = usage->manual.requested =
+        atomic_load(&arenap_budget_manual_bytes);
+    usage->manual.count = arenap_budget_manual_count();
+}
+
+#define TRIES 8
+
+/* Read until two readings agree, or nearly so. */
+static void
+snapshot_read(arena_usage_t *usage)
+{
+    arena_usage_t before;
+    size_t charged;
+
+    pools_read(usage);
+    for (int i = 0; i < TRIES; i++) {
+        before = *usage;
+        charged = arenap_budget_charged();
+        pools_read(usage);
+        if (memcmp(&before, usage, sizeof before) == 0
+            && charged == arenap_budget_charged())
+            break;
+    }
+    arenap_control_each(requested_visit, usage);
+    requested_visit(&arenap_global, usage);
+    for (int kind = 0; kind < 5; kind++)
+        pool_add(usage, &usage->kind[kind]);
+    pool_add(usage, &usage->heap);
+    pool_add(usage, &usage->buffers);
+    pool_add(usage, &usage->mapped);
+    pool_add(usage, &usage->manual);
+    usage->cached = charged > usage->reserved ? charged - usage->reserved : 0;
+}
+
+void
+arena_usage(arena_usage_t *out, size_t size)
+{
+    struct budget_figures budget;
+    struct collector_figures collector;
+    arena_usage_t usage;
+
+    if (out == NULL)
+        return;
+    memset(&usage, 0, sizeof usage);
+    snapshot_read(&usage);
+    arenap_budget_figures(&budget);
+    arenap_collector_figures(&collector);
+    usage.limit = arena_limit();
+    usage.peak = budget.peak;
+    usage.pending = arenap_cleaner_pending();
+    usage.collections = collector.collections;
+    usage.reclaimed = collector.reclaimed;
+    usage.waits = budget.waits;
+    usage.wait_ns = budget.wait_ns;
+    usage.failures = budget.failures;
+    memcpy(out, &usage, size < sizeof usage ? size : sizeof usage);
+    if (size > sizeof usage)
+        memset((char *)out + sizeof usage, 0, size - sizeof usage);
+}
+
+/* --- The report --- */
+
+struct report {
+    FILE *stream;
+    uint64_t now;
+    bool failed;
+};
+
+static void
+report_visit(struct arena *arena, void *context)
+{
+    struct report *report = context;
+    char name[64] = "", owner[32] = "-";
+    struct asked asked;
+    size_t bytes;
+
+    /* The lock keeps the name, while it is copied. */
+    arenap_sync_lock(arena);
+    if ((atomic_load(&arena->state) & ARENA_OPEN) == 0) {
+        arenap_sync_unlock(arena);
+        return;
+    }
+    asked = arena_asked(arena);
+    bytes = atomic_load(&arena->reserved);
+    if (arena->name != NULL)
+        snprintf(name, sizeof name, "%s", arena->name);
+    if (arena->kind == ARENA_CONFINED)
+        snprintf(owner, sizeof owner,
+                 arenap_thread_ended(arena->owner_thread,
+                                     arena->owner_serial)
+                     ? "ended"
+                     : "thread %d",
+                 arena->owner_thread->tid);
+    arenap_sync_unlock(arena);
+    report->failed |= fprintf(report->stream,
+                              "%-9s %-24s %12zu %10zu %10.3f  %s\n",
+                              arenap_kind_name(arena->kind),
+                              *name != '\0' ? name : "-", bytes, asked.blocks,
+                              (double)(report->now - arena->born) / 1e9,
+                              owner)
+                      < 0;
+}
+
+int
+arena_report(FILE *stream)
+{
+    struct report report = {.stream = stream, .now = arenap_os_coarse()};
+    arena_usage_t usage;
+    const arena_usage_pool_t *collected = &usage.kind[ARENA_AUTO];
+
+    if (stream == NULL)
+        return arenap_fail(EINVAL, "no stream to report to");
+    arena_usage(&usage, sizeof usage);
+    report.failed =
+        fprintf(stream, "%-9s %-24s %12s %10s %10s  %s\n", "kind", "name",
+                "bytes", "blocks", "age (s)", "owner")
+        < 0;
+    arenap_control_each(report_visit, &report);
+    report.failed |=
+        fprintf(stream, "%-9s %-24s %12zu %10s %10s  %s\n", "auto",
+                "(all open ones)", collected->reserved, "-", "-", "-")
+            < 0
+        || fprintf(stream,
+                   "open: %zu confined, %zu shared, %zu auto; blocks: %zu "
+                   "implicit\n",
+                   usage.kind[ARENA_CONFINED].count,
+                   usage.kind[ARENA_SHARED].count, collected->count,
+                   usage.kind[ARENA_IMPLICIT].count)
+               < 0
+        || fprintf(stream,
+                   "reserved %zu, cached %zu, limit %zu; peak %zu\n",
+                   usage.reserved, usage.cached, usage.limit, usage.peak)
+               < 0;
+    return report.failed ? -1 : 0;
+}
