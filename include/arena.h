@@ -119,7 +119,7 @@ typedef struct arena_options {
 /** A place in a confined arena, to rewind to.  Opaque; copy it freely. */
 typedef struct arena_mark_place {
     uint64_t id;    /**< of the mark; never used again in the process */
-    uint64_t spare; /**< zero */
+    uint64_t arena; /**< that it was taken in */
 } arena_mark_t;
 
 /* --- Opening and closing ----------------------------------------------- */

@@ -319,7 +319,7 @@ alloc_slow(struct arena *arena, size_t size, size_t align, bool zero)
                         size);
         return NULL;
     }
-    if (align < ARENA_GRANULE)
+    if (align < ARENA_GRANULE && (arena->flags & ARENA_GUARDED) == 0)
         align = ARENA_GRANULE;
     switch ((arena_kind_t)arena->kind) {
     case ARENA_AUTO:
@@ -419,7 +419,8 @@ arena_alloc_aligned(arena_t *arena, size_t size, size_t align)
         return arenap_fail_null(EINVAL, "an alignment of %zu is not a power "
                                         "of two",
                                 align);
-    if (align <= ARENA_GRANULE)
+    if (align <= ARENA_GRANULE
+        && (arena == NULL || (arena->flags & ARENA_GUARDED) == 0))
         return arena_alloc(arena, size);
     return alloc_slow(arena, size, align, true);
 }
@@ -611,7 +612,9 @@ arena_is_alive(const arena_t *arena)
         return arenap_auto_is_alive(arena);
     return (atomic_load_explicit(&arena->state, memory_order_acquire)
             & ARENA_OPEN)
-           != 0;
+               != 0
+           && (arenap_tls.record == NULL
+               || !arenap_explicit_is_dropping(arenap_tls.record, arena));
 }
 
 bool

@@ -199,7 +199,8 @@ waiter_sleep(struct waiter *waiter, uint64_t ns, uint64_t *spare)
     while (!waiter_served(waiter)) {
         if (arenap_os_wait(&waiter->state, WAITING, deadline))
             continue;
-        if (arenap_cleaner_pending() == 0 || *spare < BUDGET_ACTIONS_STEP)
+        if (arenap_cleaner_pending() == 0 || *spare < BUDGET_ACTIONS_STEP
+            || arenap_tls.record->acting != 0)
             break;
         *spare -= BUDGET_ACTIONS_STEP;
         deadline = arenap_os_now() + BUDGET_ACTIONS_STEP;
@@ -222,6 +223,7 @@ budget_wait(struct waiter *waiter)
 {
     uint64_t spare = BUDGET_ACTIONS;
 
+    arenap_os_scrub_stack();
     budget_collect();
     for (int round = 0; round < BUDGET_SLEEPS; round++) {
         if (waiter_served(waiter)
@@ -377,10 +379,10 @@ arenap_budget_fork_done(void)
     pthread_mutex_unlock(&budget.lock);
 }
 
-/* The waiters are not in the child. */
 void
-arenap_budget_fork_child(void)
+arenap_budget_fork_child(size_t held)
 {
+    atomic_store(&budget.charged, held);
     budget.first = NULL;
     budget.last = &budget.first;
     atomic_store(&budget.waiting, 0);

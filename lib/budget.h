@@ -53,6 +53,9 @@ extern _Atomic size_t arenap_budget_manual_bytes;
 void arenap_budget_init(void);
 void arenap_budget_fork_prepare(void);
 void arenap_budget_fork_done(void);
-void arenap_budget_fork_child(void);
+
+/* In a child: nobody waits; held is what the modules hold, without what
+ * vanished threads were about to take or give. */
+void arenap_budget_fork_child(size_t held);
 
 #endif

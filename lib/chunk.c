@@ -300,10 +300,30 @@ cache_steal(struct chunk_cache *cache)
     return all;
 }
 
+/* Some thread empties all caches. */
+static _Atomic uint32_t flushing;
+
+size_t
+arenap_chunk_cached(void)
+{
+    size_t bytes = 0;
+
+    for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next)
+        bytes += t->cache.bytes;
+    return bytes;
+}
+
+void
+arenap_chunk_fork_child(void)
+{
+    atomic_store(&flushing, 0);
+    for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next)
+        atomic_store(&t->cache.steal, 0);
+}
+
 bool
 arenap_chunk_flush_all(void)
 {
-    static _Atomic uint32_t flushing;
     uint32_t none = 0;
     bool any = false;
     struct thread *t;

@@ -73,4 +73,10 @@ void arenap_chunk_flush(struct thread *thread);
 /* Empty the caches of all threads.  Returns true if that freed anything. */
 bool arenap_chunk_flush_all(void);
 
+/* Bytes in all caches; exact when no other thread runs. */
+size_t arenap_chunk_cached(void);
+
+/* In a child: nobody empties caches. */
+void arenap_chunk_fork_child(void);
+
 #endif

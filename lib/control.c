@@ -86,7 +86,7 @@ arenap_control_flush(struct control_ring *ring)
 {
     pthread_mutex_lock(&control.lock);
     for (uint32_t i = 0; i < ring->count; i++)
-        control_append(ring->block[(ring->head + i) % ARENA_CONTROL_RING]);
+        control_append(ring->block[(ring->head + i) % CONTROL_ROOM]);
     pthread_mutex_unlock(&control.lock);
     ring->head = ring->count = 0;
 }

@@ -3,7 +3,7 @@
  *
  * They come from slabs that are never unmapped, so a stale handle can always
  * be asked.  Each thread keeps the last ARENA_CONTROL_RING that it closed, in
- * order, and uses the oldest again only when there are that many; so a handle
+ * order, and uses the oldest again only when there are more; so a handle
  * answers ESTALE for at least that many further closes.
  */
 #ifndef ARENA_LIB_CONTROL_H
@@ -12,10 +12,11 @@
 #include "internal.h"
 
 #define ARENA_CONTROL_RING 64
+#define CONTROL_ROOM (2 * ARENA_CONTROL_RING)
 
 struct control_ring {
     uint32_t head, count;
-    struct arena *block[ARENA_CONTROL_RING];
+    struct arena *block[CONTROL_ROOM];
 };
 
 struct arena *arenap_control_take_slow(void);
@@ -27,10 +28,10 @@ arenap_control_take(struct control_ring *ring)
 {
     struct arena *arena;
 
-    if (ARENA_UNLIKELY(ring->count < ARENA_CONTROL_RING))
+    if (ARENA_UNLIKELY(ring->count <= ARENA_CONTROL_RING))
         return arenap_control_take_slow();
     arena = ring->block[ring->head];
-    ring->head = (ring->head + 1) % ARENA_CONTROL_RING;
+    ring->head = (ring->head + 1) % CONTROL_ROOM;
     ring->count--;
     return arena;
 }
@@ -39,12 +40,12 @@ arenap_control_take(struct control_ring *ring)
 static inline void
 arenap_control_give(struct control_ring *ring, struct arena *arena)
 {
-    if (ARENA_UNLIKELY(ring->count == ARENA_CONTROL_RING)) {
+    if (ARENA_UNLIKELY(ring->count == CONTROL_ROOM)) {
         arenap_control_give_slow(ring->block[ring->head]);
-        ring->head = (ring->head + 1) % ARENA_CONTROL_RING;
+        ring->head = (ring->head + 1) % CONTROL_ROOM;
         ring->count--;
     }
-    ring->block[(ring->head + ring->count) % ARENA_CONTROL_RING] = arena;
+    ring->block[(ring->head + ring->count) % CONTROL_ROOM] = arena;
     ring->count++;
 }
 

@@ -28,6 +28,17 @@ _Static_assert(BLOCK_BIG + BLOCK_BIG < CLASS_ROOM(CHUNK_CLASSES - 1),
 /* Larger blocks are carved from the arena itself, not from a piece. */
 #define PIECE_BLOCK ((size_t)1024)
 
+bool
+arenap_explicit_is_dropping(const struct thread *self,
+                            const struct arena *arena)
+{
+    const struct dropping *d = self->dropping;
+
+    while (d != NULL && d->arena != arena)
+        d = d->outer;
+    return d != NULL;
+}
+
 int
 arenap_explicit_check(const struct thread *self, const struct arena *arena)
 {
@@ -39,9 +50,8 @@ arenap_explicit_check(const struct thread *self, const struct arena *arena)
          & ARENA_OPEN)
         == 0)
         return arenap_fail(ESTALE, "the arena is closed");
-    for (const struct dropping *d = self->dropping; d != NULL; d = d->outer)
-        if (d->arena == arena)
-            return arenap_fail(ESTALE, "the arena is being reset");
+    if (arenap_explicit_is_dropping(self, arena))
+        return arenap_fail(ESTALE, "the arena is being reset");
     return 0;
 }
 
@@ -71,6 +81,7 @@ run_clear(struct arena *arena, char *from)
         ahead = AHEAD_FIRST;
     if (ahead > AHEAD_LAST)
         ahead = AHEAD_LAST;
+    ahead &= ~(ARENA_GRANULE - 1);
     if (ahead > left)
         ahead = left;
     memset(from, 0, (size_t)(arena->bump - from) + ahead);

@@ -40,6 +40,10 @@ bool arenap_explicit_resize(struct thread *self, struct arena *arena,
 int arenap_explicit_check(const struct thread *self,
                           const struct arena *arena);
 
+/* Is the calling thread dropping the arena's contents? */
+bool arenap_explicit_is_dropping(const struct thread *self,
+                                 const struct arena *arena);
+
 /* Add tally to requested and blocks.  Owner or lock. */
 void arenap_explicit_fold(struct arena *arena);
 

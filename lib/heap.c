@@ -286,7 +286,8 @@ is_libc_block(const struct thread *self, const void *ptr)
         return false;
     arenap_maps_collector_each(address_visit, &address);
     if (address.inside || on_stack(self, (uintptr_t)ptr)
-        || dladdr(ptr, &info) != 0)
+        || dladdr(ptr, &info) != 0
+        || !arenap_os_readable((const size_t *)ptr - 1))
         return false;
     size = ((const size_t *)ptr)[-1] & ~(size_t)7;
     return size >= 32 && size <= PTRDIFF_MAX

@@ -225,6 +225,19 @@ closing_dispose(struct thread *self, struct closing *closing)
     }
 }
 
+/* Run the actions and free the memory of what was marked.  Success leaves
+ * errno alone, whatever an action does. */
+static int
+closing_finish(struct thread *self, struct closing *closing)
+{
+    int saved = errno;
+
+    closing_act(self, closing);
+    closing_dispose(self, closing);
+    errno = saved;
+    return 0;
+}
+
 /* --- Close --- */
 
 /* Common to close, reset and the like: EINVAL, ENOTSUP, EPERM, ESTALE. */
@@ -272,9 +285,7 @@ close_slow(struct thread *self, struct arena *arena)
     if (closeable(self, arena, "closed") != 0
         || close_mark(self, arena, &closing, &busy) != 0)
         return -1;
-    closing_act(self, &closing);
-    closing_dispose(self, &closing);
-    return 0;
+    return closing_finish(self, &closing);
 }
 
 int
@@ -425,6 +436,7 @@ arena_close_wait(arena_t *arena, int timeout_ms)
     struct thread *self = arenap_thread_self();
     uint64_t deadline = ARENA_OS_NEVER;
     struct closing closing;
+    int saved = errno;
 
     if (arena == NULL)
         return 0;
@@ -435,9 +447,8 @@ arena_close_wait(arena_t *arena, int timeout_ms)
     if (closeable(self, arena, "closed") != 0
         || close_waiting(self, arena, deadline, &closing) != 0)
         return -1;
-    closing_act(self, &closing);
-    closing_dispose(self, &closing);
-    return 0;
+    errno = saved; /* of attempts that failed */
+    return closing_finish(self, &closing);
 }
 
 /* --- Reset and rewind: the contents go, the arena stays --- */
@@ -454,11 +465,14 @@ static void
 contents_dispose(struct thread *self, struct arena *arena,
                  struct contents *contents)
 {
+    int saved = errno;
+
     closing_act(self, &contents->children);
     arenap_actions_run(self, contents->actions, contents->last_action);
     closing_dispose(self, &contents->children);
     arenap_explicit_free(self, arena, contents->chunks,
                          contents->last_chunk);
+    errno = saved;
 }
 
 /* With the locks: everything. */
@@ -565,16 +579,21 @@ arena_reset(arena_t *arena)
 /* --- Marks --- */
 
 static int
-markable(const struct thread *self, const struct arena *arena)
+markable(const struct arena *arena)
 {
     if (arena == NULL)
         return arenap_fail(EINVAL, "no arena to mark or rewind");
-    if (self == NULL)
-        return arenap_fail_system(sizeof(struct thread));
     if (arena->kind != ARENA_CONFINED)
         return arenap_fail(ENOTSUP, "%s arenas have no marks",
                            arenap_kind_name(arena->kind));
-    return arenap_explicit_check(self, arena);
+    return 0;
+}
+
+static int
+fail_mark(void)
+{
+    return arenap_fail(EINVAL, "the mark is of another arena, or was "
+                               "dropped");
 }
 
 int
@@ -587,7 +606,11 @@ arena_mark(arena_t *arena, arena_mark_t *out)
 
     if (out == NULL)
         return arenap_fail(EINVAL, "no place to put the mark");
-    if (markable(self, arena) != 0)
+    if (markable(arena) != 0)
+        return -1;
+    if (self == NULL)
+        return arenap_fail_system(sizeof(struct thread));
+    if (arenap_explicit_check(self, arena) != 0)
         return -1;
     arenap_explicit_fold(arena);
     requested = atomic_load(&arena->requested);
@@ -610,7 +633,7 @@ arena_mark(arena_t *arena, arena_mark_t *out)
     mark->requested = requested;
     mark->blocks = blocks;
     arena->marks = mark;
-    *out = (arena_mark_t){.id = mark->id, .spare = 0};
+    *out = (arena_mark_t){.id = mark->id, .arena = (uintptr_t)arena};
     return 0;
 }
 
@@ -620,14 +643,19 @@ arena_rewind(arena_t *arena, arena_mark_t mark)
     struct thread *self = arenap_thread_self();
     const struct mark *found;
 
-    if (markable(self, arena) != 0)
+    if (markable(arena) != 0)
+        return -1;
+    if (self == NULL)
+        return arenap_fail_system(sizeof(struct thread));
+    if (mark.arena != (uintptr_t)arena)
+        return fail_mark();
+    if (arenap_explicit_check(self, arena) != 0)
         return -1;
     found = arena->marks;
     while (found != NULL && found->id != mark.id)
         found = found->next;
     if (found == NULL)
-        return arenap_fail(EINVAL, "the mark is of another arena, or was "
-                                   "dropped");
+        return fail_mark();
     return drop_acting(self, arena, found);
 }
 
@@ -787,6 +815,7 @@ arena_adopt(arena_t *arena)
     if (arena->kind != ARENA_CONFINED)
         return arenap_fail(ENOTSUP, "%s arenas have no owner",
                            arenap_kind_name(arena->kind));
+    arenap_thread_reclaim();
     arenap_sync_lock(arena);
     if (arena->owner_serial != arenap_tls.serial
         && !arenap_thread_ended(arena->owner_thread, arena->owner_serial))

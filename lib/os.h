@@ -28,11 +28,18 @@ void arenap_os_unmap(void *address, size_t size);
 /* Make pages inaccessible.  Returns false when the system refuses. */
 bool arenap_os_guard(void *address, size_t size);
 
+/* May the 8 bytes at an address be read?  Asks the system. */
+bool arenap_os_readable(const void *address);
+
 /* malloc_usable_size. */
 size_t arenap_os_usable(void *block);
 
 /* Let malloc give free memory back to the system. */
 void arenap_os_trim(void);
+
+/* Overwrite the stack below the caller, where addresses of blocks that were
+ * used by calls that have returned would keep them. */
+void arenap_os_scrub_stack(void);
 
 /* --- Time --- */
 

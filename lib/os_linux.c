@@ -68,6 +68,30 @@ arenap_os_guard(void *address, size_t size)
     return done;
 }
 
+#define SCRUB_BYTES 8192
+
+ARENA_NOINLINE void
+arenap_os_scrub_stack(void)
+{
+    char below[SCRUB_BYTES];
+
+    memset(below, 0, sizeof below);
+    __asm__ volatile("" : : "r"(below) : "memory");
+}
+
+bool
+arenap_os_readable(const void *address)
+{
+    int saved = errno;
+    bool fault;
+
+    /* The mask is read before the call finds that -1 is no way to set it. */
+    fault = syscall(SYS_rt_sigprocmask, -1, address, NULL, 8) == -1
+            && errno == EFAULT;
+    errno = saved;
+    return !fault;
+}
+
 size_t
 arenap_os_usable(void *block)
 {

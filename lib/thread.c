@@ -16,6 +16,7 @@
 #include "roots.h"
 #include "sync.h"
 #include "thread.h"
+#include "usage.h"
 
 ARENA_TLS struct arenap_tls arenap_tls;
 
@@ -26,7 +27,7 @@ static struct {
     _Atomic uint64_t last_serial;
     _Atomic(struct thread *) all;
     pthread_mutex_t lock; /* of the lists below */
-    struct thread *unused, *late;
+    struct thread *unused, *ending;
 } threads = {.once = PTHREAD_ONCE_INIT,
              .last_serial = 1,
              .lock = PTHREAD_MUTEX_INITIALIZER};
@@ -60,6 +61,29 @@ thread_retire(struct thread *thread)
     pthread_mutex_unlock(&threads.lock);
 }
 
+static void
+ending_add(struct thread *thread)
+{
+    pthread_mutex_lock(&threads.lock);
+    thread->next_free = threads.ending;
+    threads.ending = thread;
+    pthread_mutex_unlock(&threads.lock);
+}
+
+static void
+ending_remove(struct thread *thread)
+{
+    struct thread **link;
+
+    pthread_mutex_lock(&threads.lock);
+    for (link = &threads.ending; *link != NULL; link = &(*link)->next_free)
+        if (*link == thread) {
+            *link = thread->next_free;
+            break;
+        }
+    pthread_mutex_unlock(&threads.lock);
+}
+
 /* Destructors of other keys may use the library, in this round and in later
  * ones: so the record stays until the last round, arming itself again. */
 static void
@@ -67,10 +91,14 @@ thread_end(void *record)
 {
     struct thread *self = record;
 
-    if (++self->rounds < PTHREAD_DESTRUCTOR_ITERATIONS
+    arenap_collector_detach(self);
+    if (++self->rounds == 1)
+        ending_add(self);
+    self->late = self->rounds >= PTHREAD_DESTRUCTOR_ITERATIONS - 1;
+    if (self->rounds < PTHREAD_DESTRUCTOR_ITERATIONS
         && pthread_setspecific(threads.key, self) == 0)
         return;
-    arenap_collector_detach(self);
+    ending_remove(self);
     thread_strip(self);
     arenap_tls.record = NULL;
     arenap_tls.serial = 0;
@@ -78,14 +106,13 @@ thread_end(void *record)
     thread_retire(self);
 }
 
-/* Take back records of late threads that the system no longer knows. */
-static void
-late_reclaim(void)
+void
+arenap_thread_reclaim(void)
 {
     struct thread *gone = NULL, **link;
 
     pthread_mutex_lock(&threads.lock);
-    for (link = &threads.late; *link != NULL;) {
+    for (link = &threads.ending; *link != NULL;) {
         struct thread *thread = *link;
 
         if (arenap_os_tid_gone(thread->tid)) {
@@ -136,6 +163,8 @@ static void
 fork_child(void)
 {
     fork_done();
+    arenap_chunk_fork_child();
+    threads.ending = NULL;
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
         if (t == arenap_tls.record) {
             t->tid = arenap_os_tid();
@@ -147,10 +176,10 @@ fork_child(void)
         t->is_cleaner = t->collecting = false;
         t->acting = 0;
         thread_strip(t);
-        if (!t->late)
-            thread_retire(t);
+        thread_retire(t);
     }
-    arenap_budget_fork_child();
+    arenap_budget_fork_child(arenap_usage_reserved_all()
+                             + arenap_chunk_cached());
     arenap_cleaner_fork_child();
 }
 
@@ -183,8 +212,8 @@ record_take(void)
 {
     struct thread *thread;
 
-    if (threads.late != NULL)
-        late_reclaim();
+    if (threads.ending != NULL)
+        arenap_thread_reclaim();
     pthread_mutex_lock(&threads.lock);
     thread = threads.unused;
     if (thread != NULL)
@@ -217,9 +246,6 @@ arenap_thread_bind(void)
         && pthread_setspecific(threads.key, self) == 0)
         return self;
     self->late = true;
-    pthread_mutex_lock(&threads.lock);
-    self->next_free = threads.late;
-    threads.late = self;
-    pthread_mutex_unlock(&threads.lock);
+    ending_add(self);
     return self;
 }

@@ -6,9 +6,12 @@
  * mean anything.  Who a thread is says its serial, which is never used again.
  *
  * A thread gives its record back in the last round of its thread-specific
- * destructors.  What it calls after that binds a record once more, as a late
- * thread: nothing will tell of its end, so the record is taken back when the
- * system no longer knows the thread.
+ * destructors.  Which round is the last is known only for threads that were
+ * bound before the first; others, and what a thread calls after the last, are
+ * found out: their records are on the list of ending threads, and are taken
+ * back when the system no longer knows the thread.  The collector cannot be
+ * told of the end of another thread: so in each round it is told to forget
+ * this one, which becomes known again only if it is used again.
  */
 #ifndef ARENA_LIB_THREAD_H
 #define ARENA_LIB_THREAD_H
@@ -59,10 +62,10 @@ struct thread {
     struct control_ring ring;
     /* --- the rest --- */
     struct thread *next;      /* all records */
-    struct thread *next_free; /* unused, or late, ones */
+    struct thread *next_free; /* unused, or ending, ones */
     int tid;
     unsigned rounds; /* of thread-specific destructors so far */
-    bool late;
+    bool late; /* no further round may come */
     bool is_cleaner;
     bool collecting;  /* inside the collector, through us */
     unsigned acting;  /* depth of close actions that it runs */
@@ -102,6 +105,9 @@ arenap_thread_ended(const struct thread *thread, uint64_t serial)
     return atomic_load_explicit(&thread->serial, memory_order_acquire)
            != serial;
 }
+
+/* Take back records of ending threads that the system no longer knows. */
+void arenap_thread_reclaim(void);
 
 /* The first of all records, linked by next; readers take no lock. */
 struct thread *arenap_thread_first(void);

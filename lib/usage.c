@@ -143,6 +143,20 @@ pools_read(arena_usage_t *usage)
     usage->manual.count = arenap_budget_manual_count();
 }
 
+size_t
+arenap_usage_reserved_all(void)
+{
+    arena_usage_t usage;
+
+    memset(&usage, 0, sizeof usage);
+    pools_read(&usage);
+    for (int kind = 0; kind < 5; kind++)
+        pool_add(&usage, &usage.kind[kind]);
+    pool_add(&usage, &usage.heap);
+    pool_add(&usage, &usage.manual);
+    return usage.reserved;
+}
+
 #define TRIES 8
 
 /* Read until two readings agree, or nearly so. */

@@ -10,6 +10,9 @@ extern struct arena arenap_global;
 /* Bytes reserved under a kind. */
 size_t arenap_usage_reserved(arena_kind_t kind);
 
+/* Bytes reserved under anything: all that is charged but for caches. */
+size_t arenap_usage_reserved_all(void);
+
 /* "confined" and so on. */
 const char *arenap_kind_name(unsigned kind);
 
