@@ -80,7 +80,8 @@ stamp_now(struct thread *self)
     return stamp_read(self);
 }
 
-/* A control block, all fields set but state and owner. */
+/* A control block, all fields set but state and owner; those that plain
+ * arenas do not use are left as they are. */
 static inline struct arena *
 explicit_make(struct thread *self, arena_kind_t kind)
 {
@@ -90,23 +91,33 @@ explicit_make(struct thread *self, arena_kind_t kind)
         arenap_fail_system(sizeof *arena);
         return NULL;
     }
+    arena->chunks = NULL;
     arena->kind = (uint8_t)kind;
     arena->flags = 0;
     arena->growth = 0;
     arena->limited = false;
     arena->bump = arena->end = arena->zeroed = NULL;
     arena->tally = 0;
-    arena->owner_thread = self;
-    arena->owner_serial = arenap_tls.serial;
     atomic_store_explicit(&arena->reserved, 0, memory_order_relaxed);
     atomic_store_explicit(&arena->requested, 0, memory_order_relaxed);
     atomic_store_explicit(&arena->blocks, 0, memory_order_relaxed);
-    arena->actions = NULL;
-    arena->parent = arena->children = NULL;
     arena->marks = NULL;
-    arena->unusual = false;
+    arena->owner_thread = self;
+    arena->owner_serial = arenap_tls.serial;
+    arena->plain = kind == ARENA_CONFINED;
     arena->born = stamp_now(self);
     return arena;
+}
+
+/* The fields that it leaves must be as in a control block never used. */
+static void
+explicit_check_rest(const struct arena *arena)
+{
+    ARENA_ASSERT(arena->parent == NULL && arena->children == NULL);
+    ARENA_ASSERT(arena->actions == NULL && arena->holds == NULL);
+    ARENA_ASSERT(arena->name == NULL && arena->limit == 0);
+    ARENA_ASSERT(arena->fetching == 0 && !arena->orphan);
+    (void)arena;
 }
 
 static inline void
@@ -132,8 +143,10 @@ explicit_open(arena_kind_t kind)
         return NULL;
     }
     arena = explicit_make(self, kind);
-    if (ARENA_LIKELY(arena != NULL))
+    if (ARENA_LIKELY(arena != NULL)) {
+        explicit_check_rest(arena);
         explicit_publish(self, arena);
+    }
     return arena;
 }
 
@@ -214,7 +227,7 @@ tree_join(struct thread *self, struct arena *arena)
         arena->order = parent->next_order++;
         arena->sibling = parent->children;
         parent->children = arena;
-        parent->unusual = true;
+        parent->plain = false;
         arena->limited |= parent->limited;
         explicit_publish(self, arena);
     }
@@ -259,12 +272,11 @@ explicit_open_with(struct thread *self, arena_kind_t kind,
     arena->next_order = 0;
     atomic_store(&arena->subtree, 0);
     arena->parent = options->parent;
-    arena->unusual = true;
+    arena->plain = false;
     if (options->parent == NULL)
         explicit_publish(self, arena);
     else if (tree_join(self, arena) != 0) {
-        free(name);
-        arena->name = NULL;
+        arenap_explicit_clean(arena);
         arenap_control_give(&self->ring, arena);
         return NULL;
     }
@@ -298,10 +310,24 @@ arena_open(arena_kind_t kind, const arena_options_t *options)
 
 /* --- Allocation: the slow half --- */
 
+/* Confined, open, and owned by the calling thread? */
+static inline bool
+is_mine(const struct arena *arena)
+{
+    return atomic_load_explicit(&arena->owner, memory_order_relaxed)
+           == arenap_tls.serial;
+}
+
 ARENA_NOINLINE static void *
 alloc_slow(struct arena *arena, size_t size, size_t align, bool zero)
 {
     struct thread *self = arenap_thread_self();
+    void *block;
+
+    if (arena != NULL && is_mine(arena) && arena->chunks == NULL
+        && arena->plain && size - 1 < AHEAD_FIRST && align <= ARENA_GRANULE
+        && (block = arenap_explicit_first(self, arena, size, zero)) != NULL)
+        return block;
 
     if (ARENA_UNLIKELY(self == NULL)) {
         arenap_fail_system(sizeof *self);
@@ -357,13 +383,6 @@ alloc_piece(struct arena *arena, size_t size)
     return block;
 }
 
-static inline bool
-is_mine(const struct arena *arena)
-{
-    return atomic_load_explicit(&arena->owner, memory_order_relaxed)
-           == arenap_tls.serial;
-}
-
 static inline void *
 take(struct arena *arena, size_t size)
 {
@@ -382,8 +401,10 @@ arena_alloc(arena_t *arena, size_t size)
     /* size - 1: a block of size 0 takes the long way. */
     if (ARENA_LIKELY(arena != NULL)) {
         if (ARENA_LIKELY(is_mine(arena))) {
-            if (ARENA_LIKELY(size - 1
-                             < (size_t)(arena->zeroed - arena->bump)))
+            /* Blocks taken without clearing leave zeroed behind. */
+            if (ARENA_LIKELY(arena->zeroed > arena->bump
+                             && size - 1
+                                    < (size_t)(arena->zeroed - arena->bump)))
                 return take(arena, size);
         } else if ((block = alloc_piece(arena, size)) != NULL) {
             return block;
@@ -399,12 +420,8 @@ arena_alloc_uninit(arena_t *arena, size_t size)
 
     if (ARENA_LIKELY(arena != NULL)) {
         if (ARENA_LIKELY(is_mine(arena))) {
-            if (ARENA_LIKELY(size - 1 < (size_t)(arena->end - arena->bump))) {
-                block = take(arena, size);
-                if (arena->zeroed < arena->bump)
-                    arena->zeroed = arena->bump;
-                return block;
-            }
+            if (ARENA_LIKELY(size - 1 < (size_t)(arena->end - arena->bump)))
+                return take(arena, size);
         } else if ((block = alloc_piece(arena, size)) != NULL) {
             return block;
         }

@@ -38,7 +38,6 @@ struct waiter {
 static struct {
     _Atomic size_t limit, charged, peak;
     _Atomic bool explicit_gc;
-    _Atomic uint32_t waiting; /* length of the queue */
     _Atomic uint64_t waits, wait_ns, failures;
     pthread_mutex_t lock; /* of the queue, and of manual_count */
     struct waiter *first, **last;
@@ -48,6 +47,7 @@ static struct {
             .lock = PTHREAD_MUTEX_INITIALIZER,
             .last = &budget.first};
 
+_Atomic uint32_t arenap_budget_waiting;
 _Atomic size_t arenap_budget_manual_bytes;
 
 /* --- Taking and giving --- */
@@ -102,7 +102,7 @@ queue_serve(void)
         *link = waiter->next;
         if (*link == NULL)
             budget.last = link;
-        atomic_fetch_sub(&budget.waiting, 1);
+        atomic_fetch_sub(&arenap_budget_waiting, 1);
         /* The waiter may be gone after the store; waking an address that
          * nobody waits on does no harm. */
         atomic_store(&waiter->state, GRANTED);
@@ -113,7 +113,7 @@ queue_serve(void)
 void
 arenap_budget_serve(void)
 {
-    if (atomic_load(&budget.waiting) == 0)
+    if (atomic_load(&arenap_budget_waiting) == 0)
         return;
     pthread_mutex_lock(&budget.lock);
     queue_serve();
@@ -131,14 +131,8 @@ void
 arenap_budget_release_quietly(size_t size)
 {
     atomic_fetch_sub(&budget.charged, size);
-    if (atomic_load(&budget.waiting) != 0)
+    if (atomic_load(&arenap_budget_waiting) != 0)
         arenap_cleaner_kick();
-}
-
-bool
-arenap_budget_is_short(void)
-{
-    return atomic_load_explicit(&budget.waiting, memory_order_relaxed) != 0;
 }
 
 bool
@@ -156,7 +150,7 @@ queue_join(struct waiter *waiter)
     waiter->next = NULL;
     *budget.last = waiter;
     budget.last = &waiter->next;
-    atomic_fetch_add(&budget.waiting, 1);
+    atomic_fetch_add(&arenap_budget_waiting, 1);
     queue_serve();
     pthread_mutex_unlock(&budget.lock);
 }
@@ -174,7 +168,7 @@ queue_leave(struct waiter *waiter)
         *link = waiter->next;
         if (*link == NULL)
             budget.last = link;
-        atomic_fetch_sub(&budget.waiting, 1);
+        atomic_fetch_sub(&arenap_budget_waiting, 1);
         left = true;
         break;
     }
@@ -263,7 +257,7 @@ reserve_slow(size_t size)
     start = arenap_os_now();
     atomic_fetch_add(&budget.waits, 1);
     arenap_chunk_flush_all();
-    done = atomic_load(&budget.waiting) == 0 && budget_try(size);
+    done = atomic_load(&arenap_budget_waiting) == 0 && budget_try(size);
     if (!done) {
         queue_join(&waiter);
         done = waiter_served(&waiter) || budget_wait(&waiter);
@@ -276,7 +270,7 @@ reserve_slow(size_t size)
 int
 arenap_budget_reserve(size_t size)
 {
-    if (ARENA_LIKELY((atomic_load_explicit(&budget.waiting,
+    if (ARENA_LIKELY((atomic_load_explicit(&arenap_budget_waiting,
                                            memory_order_relaxed)
                           == 0
                       || size <= BUDGET_SMALL)
@@ -385,7 +379,7 @@ arenap_budget_fork_child(size_t held)
     atomic_store(&budget.charged, held);
     budget.first = NULL;
     budget.last = &budget.first;
-    atomic_store(&budget.waiting, 0);
+    atomic_store(&arenap_budget_waiting, 0);
 }
 
 /* --- Public --- */

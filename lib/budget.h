@@ -31,8 +31,15 @@ void arenap_budget_release_quietly(size_t size);
 /* Serve waiters from what was released quietly. */
 void arenap_budget_serve(void);
 
+extern _Atomic uint32_t arenap_budget_waiting; /* length of the queue */
+
 /* Does anybody wait?  Then nothing should be cached. */
-bool arenap_budget_is_short(void);
+static inline bool
+arenap_budget_is_short(void)
+{
+    return atomic_load_explicit(&arenap_budget_waiting, memory_order_relaxed)
+           != 0;
+}
 
 /* May a reservation collect? */
 bool arenap_budget_may_collect(void);

@@ -20,10 +20,6 @@
  * it is better to know that they are zero. */
 #define CHUNK_HUGE ((size_t)32 << 20)
 
-/* Bits of steal: its own thread empties the cache, or another one does. */
-#define STEAL_OWN 1u
-#define STEAL_ALL 2u
-
 _Static_assert(sizeof(struct chunk) == 64, "room starts on a cache line");
 
 /* --- Limits of arenas --- */
@@ -59,23 +55,10 @@ limit_take(struct arena *arena, size_t size)
     return 0;
 }
 
-/* --- Counting a chunk under an arena --- */
-
-static inline void
-chunk_count(struct thread *self, struct arena *arena, size_t charge)
-{
-    arenap_count(&self->counts[arena->kind].reserved, charge);
-    if (ARENA_LIKELY(arena->kind == ARENA_CONFINED))
-        arenap_count(&arena->reserved, charge);
-    else
-        atomic_fetch_add_explicit(&arena->reserved, charge,
-                                  memory_order_relaxed);
-}
-
 /* --- Making and freeing --- */
 
-static void
-chunk_release(struct chunk *chunk)
+void
+arenap_chunk_release(struct chunk *chunk)
 {
     size_t charge = chunk->charge;
 
@@ -169,69 +152,7 @@ chunk_make(enum chunk_source source, size_t length, size_t charge, bool zero)
     return chunk;
 }
 
-static inline void
-chunk_owner(struct chunk *chunk, struct arena *arena)
-{
-    if (ARENA_LIKELY(chunk->slot != NULL))
-        atomic_store_explicit(chunk->slot, arena, memory_order_release);
-    else
-        arenap_pagemap_set(chunk, chunk->length, arena);
-}
-
 /* --- The cache --- */
-
-/* Enter the cache; false when somebody empties it. */
-static inline bool
-cache_enter(struct chunk_cache *cache)
-{
-    atomic_store_explicit(&cache->busy, 1, memory_order_relaxed);
-    arenap_os_light();
-    if (ARENA_LIKELY(
-            atomic_load_explicit(&cache->steal, memory_order_acquire) == 0))
-        return true;
-    atomic_store_explicit(&cache->busy, 0, memory_order_release);
-    return false;
-}
-
-static inline void
-cache_leave(struct chunk_cache *cache)
-{
-    atomic_store_explicit(&cache->busy, 0, memory_order_release);
-}
-
-static inline struct chunk *
-cache_take(struct chunk_cache *cache, unsigned class)
-{
-    struct chunk *chunk;
-
-    if (!cache_enter(cache))
-        return NULL;
-    chunk = cache->list[class];
-    if (chunk != NULL) {
-        cache->list[class] = chunk->next;
-        cache->bytes -= chunk->charge;
-    }
-    cache_leave(cache);
-    return chunk;
-}
-
-static inline bool
-cache_give(struct chunk_cache *cache, struct chunk *chunk)
-{
-    bool fits;
-
-    if (chunk->class == CHUNK_CLASSES || !cache_enter(cache))
-        return false;
-    fits = cache->bytes + chunk->charge <= CHUNK_CACHE_BYTES
-           && !arenap_budget_is_short();
-    if (fits) {
-        chunk->next = cache->list[chunk->class];
-        cache->list[chunk->class] = chunk;
-        cache->bytes += chunk->charge;
-    }
-    cache_leave(cache);
-    return fits;
-}
 
 /* All chunks of a cache that nobody is inside, as one list. */
 static struct chunk *
@@ -260,7 +181,7 @@ chunks_release(struct chunk *chunk)
     while (chunk != NULL) {
         struct chunk *next = chunk->next;
 
-        chunk_release(chunk);
+        arenap_chunk_release(chunk);
         chunk = next;
     }
     return any;
@@ -273,10 +194,12 @@ arenap_chunk_flush(struct thread *thread)
     struct chunk *all;
     uint32_t none = 0;
 
+    if (!arenap_os_has_heavy)
+        return; /* it was never used */
     /* One that was stopped by fork in the middle keeps what it has. */
     if (thread != arenap_tls.record && atomic_load(&cache->busy))
         return;
-    while (!atomic_compare_exchange_weak(&cache->steal, &none, STEAL_OWN)) {
+    while (!atomic_compare_exchange_weak(&cache->steal, &none, CACHE_STRIPPED)) {
         none = 0;
         sched_yield();
     }
@@ -293,9 +216,9 @@ cache_steal(struct chunk_cache *cache)
 
     while (atomic_load_explicit(&cache->busy, memory_order_acquire))
         sched_yield();
-    if (atomic_load(&cache->steal) == STEAL_ALL)
+    if (atomic_load(&cache->steal) == CACHE_STOLEN)
         all = cache_empty(cache);
-    atomic_fetch_and_explicit(&cache->steal, ~(uint32_t)STEAL_ALL,
+    atomic_fetch_and_explicit(&cache->steal, ~(uint32_t)CACHE_STOLEN,
                               memory_order_release);
     return all;
 }
@@ -318,7 +241,7 @@ arenap_chunk_fork_child(void)
 {
     atomic_store(&flushing, 0);
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next)
-        atomic_store(&t->cache.steal, 0);
+        atomic_store(&t->cache.steal, arenap_os_has_heavy ? 0 : CACHE_OFF);
 }
 
 bool
@@ -329,19 +252,41 @@ arenap_chunk_flush_all(void)
     struct thread *t;
 
     /* One thread at a time; one barrier serves for all caches. */
+    if (!arenap_os_has_heavy)
+        return false;
     if (!atomic_compare_exchange_strong(&flushing, &none, 1))
         return false;
     for (t = arenap_thread_first(); t != NULL; t = t->next)
-        atomic_fetch_or(&t->cache.steal, STEAL_ALL);
+        atomic_fetch_or(&t->cache.steal, CACHE_STOLEN);
     arenap_os_heavy();
     for (t = arenap_thread_first(); t != NULL; t = t->next)
-        if (atomic_load(&t->cache.steal) & STEAL_ALL)
+        if (atomic_load(&t->cache.steal) & CACHE_STOLEN)
             any |= chunks_release(cache_steal(&t->cache));
     atomic_store(&flushing, 0);
     return any;
 }
 
 /* --- For arenas --- */
+
+static inline void
+chunk_count(struct thread *self, struct arena *arena, size_t charge)
+{
+    arenap_count(&self->counts[arena->kind].reserved, charge);
+    if (arena->kind == ARENA_CONFINED)
+        arenap_count(&arena->reserved, charge);
+    else
+        atomic_fetch_add_explicit(&arena->reserved, charge,
+                                  memory_order_relaxed);
+}
+
+static inline void
+chunk_owner(struct chunk *chunk, struct arena *arena)
+{
+    if (ARENA_LIKELY(chunk->slot != NULL))
+        atomic_store_explicit(chunk->slot, arena, memory_order_release);
+    else
+        arenap_pagemap_set(chunk, chunk->length, arena);
+}
 
 static inline struct chunk *
 chunk_hand_out(struct thread *self, struct arena *arena, struct chunk *chunk)
@@ -393,13 +338,11 @@ arenap_chunk_take(struct thread *self, struct arena *arena, unsigned class)
         && limit_take(arena, ARENA_PAGE << class) != 0)
         return NULL;
     if (ARENA_LIKELY(!(arena->flags & ARENA_TRACED)))
-        chunk = cache_take(&self->cache, class);
+        chunk = arenap_cache_take(&self->cache, class);
     if (ARENA_UNLIKELY(chunk == NULL)) {
         chunk = chunk_take_new(arena, class);
         if (chunk == NULL)
             return NULL;
-    } else {
-        chunk->zeroed = false;
     }
     return chunk_hand_out(self, arena, chunk);
 }
@@ -423,7 +366,7 @@ chunk_take_guarded(struct arena *arena, size_t size, size_t align)
         return NULL;
     guard = (char *)chunk + length;
     if (!arenap_os_guard(guard, ARENA_PAGE)) {
-        chunk_release(chunk);
+        arenap_chunk_release(chunk);
         limit_give(arena, NULL, charge);
         arenap_fail_system(ARENA_PAGE);
         return NULL;
@@ -472,6 +415,6 @@ arenap_chunk_give(struct thread *self, struct arena *arena,
     if (ARENA_UNLIKELY(arena->limited))
         limit_give(arena, NULL, chunk->charge);
     chunk_owner(chunk, &arenap_pagemap_cached);
-    if (!cache_give(&self->cache, chunk))
-        chunk_release(chunk);
+    if (!arenap_cache_give(&self->cache, chunk))
+        arenap_chunk_release(chunk);
 }

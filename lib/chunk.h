@@ -13,7 +13,9 @@
 #ifndef ARENA_LIB_CHUNK_H
 #define ARENA_LIB_CHUNK_H
 
+#include "budget.h"
 #include "internal.h"
+#include "os.h"
 #include "pagemap.h"
 
 struct thread;
@@ -48,16 +50,97 @@ struct chunk {
  * its thread says when it is inside: busy and steal are a handshake with the
  * barriers of os.h, which cost the thread no atomic operation.
  */
+enum {
+    CACHE_STRIPPED = 1u, /* its own thread empties the cache */
+    CACHE_STOLEN = 2u,   /* another one does */
+    CACHE_OFF = 4u       /* for good: this system has no heavy barrier */
+};
+
 struct chunk_cache {
     _Atomic uint32_t busy;  /* set by its thread */
-    _Atomic uint32_t steal; /* set by who empties it */
+    _Atomic uint32_t steal; /* CACHE_... bits: not zero keeps it out */
     size_t bytes;
     struct chunk *list[CHUNK_CLASSES];
 };
 
+/* Enter the cache; false when somebody empties it. */
+static inline bool
+arenap_cache_enter(struct chunk_cache *cache)
+{
+    atomic_store_explicit(&cache->busy, 1, memory_order_relaxed);
+    arenap_os_light();
+    if (ARENA_LIKELY(
+            atomic_load_explicit(&cache->steal, memory_order_acquire) == 0))
+        return true;
+    atomic_store_explicit(&cache->busy, 0, memory_order_release);
+    return false;
+}
+
+static inline void
+arenap_cache_leave(struct chunk_cache *cache)
+{
+    atomic_store_explicit(&cache->busy, 0, memory_order_release);
+}
+
+static inline struct chunk *
+arenap_cache_take(struct chunk_cache *cache, unsigned class)
+{
+    struct chunk *chunk;
+
+    if (!arenap_cache_enter(cache))
+        return NULL;
+    chunk = cache->list[class];
+    if (chunk != NULL) {
+        cache->list[class] = chunk->next;
+        cache->bytes -= chunk->charge;
+    }
+    arenap_cache_leave(cache);
+    return chunk;
+}
+
+static inline bool
+arenap_cache_give(struct chunk_cache *cache, struct chunk *chunk)
+{
+    bool fits;
+
+    if (chunk->class == CHUNK_CLASSES || !arenap_cache_enter(cache))
+        return false;
+    fits = cache->bytes + chunk->charge <= CHUNK_CACHE_BYTES
+           && !arenap_budget_is_short();
+    if (fits) {
+        chunk->next = cache->list[chunk->class];
+        cache->list[chunk->class] = chunk;
+        cache->bytes += chunk->charge;
+    }
+    arenap_cache_leave(cache);
+    return fits;
+}
+
+/* As these two, of class 0. */
+static inline bool
+arenap_cache_give_first(struct chunk_cache *cache, struct chunk *chunk)
+{
+    bool fits;
+
+    if (ARENA_UNLIKELY(!arenap_cache_enter(cache)))
+        return false;
+    fits = cache->bytes < CHUNK_CACHE_BYTES && !arenap_budget_is_short();
+    if (ARENA_LIKELY(fits)) {
+        chunk->next = cache->list[0];
+        cache->list[0] = chunk;
+        cache->bytes += ARENA_PAGE;
+    }
+    arenap_cache_leave(cache);
+    return fits;
+}
+
 /* A chunk of a class for an arena, charged to it.  NULL with errno set. */
 struct chunk *arenap_chunk_take(struct thread *self, struct arena *arena,
                                 unsigned class);
+
+/* Room of a chunk of class 0. */
+#define CHUNK_ROOM                                                            \
+    (ARENA_PAGE - CHUNK_MALLOC_HEADER - sizeof(struct chunk))
 
 /* A chunk for one block of its own, at start, zero-filled if asked. */
 struct chunk *arenap_chunk_take_big(struct thread *self, struct arena *arena,
@@ -66,6 +149,9 @@ struct chunk *arenap_chunk_take_big(struct thread *self, struct arena *arena,
 /* Give back a chunk of an arena. */
 void arenap_chunk_give(struct thread *self, struct arena *arena,
                        struct chunk *chunk);
+
+/* Give back to the system a chunk that no arena has. */
+void arenap_chunk_release(struct chunk *chunk);
 
 /* Empty the cache of a thread: the caller's own, or one that is gone. */
 void arenap_chunk_flush(struct thread *thread);

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "chunk.h"
@@ -19,11 +20,6 @@
 
 _Static_assert(BLOCK_BIG + BLOCK_BIG < CLASS_ROOM(CHUNK_CLASSES - 1),
                "an aligned block fits the largest class");
-
-/* How far to clear ahead, and how much a piece takes: from the first to the
- * last, doubling. */
-#define AHEAD_FIRST ((size_t)256)
-#define AHEAD_LAST ((size_t)4096)
 
 /* Larger blocks are carved from the arena itself, not from a piece. */
 #define PIECE_BLOCK ((size_t)1024)
@@ -305,6 +301,8 @@ fetch_end(struct thread *self, struct arena *arena, bool *orphan)
 {
     arena->fetching--;
     *orphan = arena->orphan && arena->fetching == 0;
+    if (*orphan)
+        arena->orphan = false;
     return arenap_explicit_check(self, arena) == 0;
 }
 
@@ -393,6 +391,18 @@ shared_alloc(struct thread *self, struct arena *arena, size_t size,
 }
 
 /* --- Both --- */
+
+void
+arenap_explicit_clean(struct arena *arena)
+{
+    free(arena->name);
+    arena->name = NULL;
+    arena->limit = 0;
+    arena->parent = arena->children = arena->sibling = NULL;
+    arena->actions = NULL;
+    arena->closer_waits = 0;
+    arena->orphan = false;
+}
 
 void *
 arenap_explicit_alloc(struct thread *self, struct arena *arena, size_t size,

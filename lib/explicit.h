@@ -2,8 +2,8 @@
  * explicit.h: confined, shared and global arenas: allocation and freeing.
  *
  * Blocks are carved from the run [bump, end) of the arena.  The bytes from
- * bump to zeroed are zero, and zeroed is never below bump: memory is cleared
- * ahead in steps that grow, so that small zeroed blocks cost no call.
+ * bump to zeroed are zero, if zeroed is above bump: memory is cleared ahead in
+ * steps that grow, so that small zeroed blocks cost no call.
  *
  * A confined arena's owner carves blocks itself.  In shared and global ones a
  * thread takes a piece under the arena's lock and carves from that; the piece
@@ -13,6 +13,9 @@
 #ifndef ARENA_LIB_EXPLICIT_H
 #define ARENA_LIB_EXPLICIT_H
 
+#include <string.h>
+
+#include "chunk.h"
 #include "internal.h"
 #include "thread.h"
 
@@ -44,6 +47,10 @@ int arenap_explicit_check(const struct thread *self,
 bool arenap_explicit_is_dropping(const struct thread *self,
                                  const struct arena *arena);
 
+/* Forget what only arenas that are not plain have; their control block is
+ * about to be used again. */
+void arenap_explicit_clean(struct arena *arena);
+
 /* Add tally to requested and blocks.  Owner or lock. */
 void arenap_explicit_fold(struct arena *arena);
 
@@ -70,6 +77,54 @@ arenap_piece_fits(const struct piece *piece, const struct arena *arena)
            && atomic_load_explicit(&piece->epoch, memory_order_relaxed)
                   == atomic_load_explicit(&arena->epoch,
                                           memory_order_acquire);
+}
+
+/* How far to clear ahead, and how much a piece takes: from the first to the
+ * last, doubling. */
+#define AHEAD_FIRST ((size_t)256)
+#define AHEAD_LAST ((size_t)4096)
+
+/* The short ways of plain arenas, whose first chunk comes from the cache and
+ * goes back there. */
+
+/* The first small block of a plain arena of the calling thread, 0 < size <=
+ * AHEAD_FIRST.  NULL when the cache has no chunk. */
+static inline void *
+arenap_explicit_first(struct thread *self, struct arena *arena, size_t size,
+                      bool zero)
+{
+    struct chunk *chunk = arenap_cache_take(&self->cache, 0);
+    char *start = (char *)(chunk + 1);
+
+    if (ARENA_UNLIKELY(chunk == NULL))
+        return NULL;
+    atomic_store_explicit(chunk->slot, arena, memory_order_release);
+    arenap_count(&self->counts[ARENA_CONFINED].reserved, ARENA_PAGE);
+    atomic_store_explicit(&arena->reserved, ARENA_PAGE, memory_order_relaxed);
+    chunk->next = NULL;
+    arena->chunks = chunk;
+    arena->growth = 1;
+    arena->bump = start + arenap_round_up(size, ARENA_GRANULE);
+    arena->end = start + CHUNK_ROOM;
+    arena->tally = size + TALLY_BLOCK;
+    arena->zeroed = arena->bump;
+    if (zero) {
+        memset(start, 0, AHEAD_FIRST);
+        arena->zeroed = start + AHEAD_FIRST;
+    }
+    return start;
+}
+
+/* The only chunk of a plain arena that is closed. */
+static inline void
+arenap_chunk_give_first(struct thread *self, struct chunk *chunk)
+{
+    arenap_count(&self->counts[ARENA_CONFINED].reserved,
+                 (size_t)0 - ARENA_PAGE);
+    atomic_store_explicit(chunk->slot, &arenap_pagemap_cached,
+                          memory_order_release);
+    if (ARENA_UNLIKELY(!arenap_cache_give_first(&self->cache, chunk)))
+        arenap_chunk_release(chunk);
 }
 
 #endif

@@ -118,11 +118,16 @@ struct arena {
      * the last fold into requested and blocks. */
     uint64_t tally;
     /* --- explicit kinds only, from here on --- */
-    struct thread *owner_thread; /* confined: record of the owner */
-    uint64_t owner_serial;       /* stays while actions run */
     _Atomic size_t reserved;
     _Atomic size_t requested; /* of folded tallies */
     _Atomic size_t blocks;
+    uint64_t born;      /* coarse clock, ns */
+    struct mark *marks; /* newest first, in the arena's own memory */
+    bool plain;         /* its owner may close it the short way: it never had
+                         * a parent, children, actions, holds or options */
+    struct thread *owner_thread; /* confined: record of the owner */
+    uint64_t owner_serial;       /* stays while actions run */
+    /* --- and of those, only when they are not plain --- */
     size_t limit;           /* 0: none */
     _Atomic size_t subtree; /* with a limit: own and descendants' bytes */
     struct action *actions; /* newest first */
@@ -134,17 +139,13 @@ struct arena {
     uint32_t fetching; /* threads that fetch a chunk for it, unlocked */
     bool orphan;       /* closed; the last of them gives the block back */
     struct hold *holds;
-    struct mark *marks; /* newest first, in the arena's own memory */
-    char *name;         /* malloc'd, or NULL */
-    uint64_t born;      /* coarse clock, ns */
-    bool unusual;       /* has or had a parent, children, actions, holds or a
-                         * name: arena_close goes the long way */
+    char *name; /* malloc'd, or NULL */
     size_t chunk_size;  /* hint */
     struct arena *free_next; /* control.c; and of those being closed */
 } __attribute__((aligned(64)));
 
 #define ARENA_AUTO_HEAD 64
-_Static_assert(offsetof(struct arena, owner_thread) == ARENA_AUTO_HEAD,
+_Static_assert(offsetof(struct arena, reserved) == ARENA_AUTO_HEAD,
                "the first line is what auto arenas have");
 
 /* A block adds its size and this to a tally: a chunk's worth of blocks has

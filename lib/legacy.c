@@ -16,6 +16,7 @@
 #include "config.h"
 
 #include <argz.h>
+#include <dlfcn.h>
 #include <envz.h>
 #include <errno.h>
 #include <limits.h>
@@ -164,6 +165,58 @@ arena_legacy_thrd_create(thrd_t *thread, thrd_start_t routine, void *arg)
 }
 
 /* --- Blocks --- */
+
+/* A program may have functions named arena_malloc and arena_free itself, so
+ * its malloc and free are not renamed to these.  (The shared library is
+ * linked so that these calls stay inside it.) */
+
+void *
+arena_legacy_malloc(size_t size)
+{
+    return arena_malloc(size);
+}
+
+void *
+arena_legacy_calloc(size_t count, size_t size)
+{
+    return arena_calloc(count, size);
+}
+
+void *
+arena_legacy_realloc(void *block, size_t size)
+{
+    return arena_realloc(block, size);
+}
+
+void *
+arena_legacy_reallocarray(void *block, size_t count, size_t size)
+{
+    return arena_reallocarray(block, count, size);
+}
+
+void
+arena_legacy_free(void *block)
+{
+    arena_free(block);
+}
+
+void *
+arena_legacy_aligned_alloc(size_t align, size_t size)
+{
+    return arena_aligned_alloc(align, size);
+}
+
+int
+arena_legacy_posix_memalign(void **out, size_t align, size_t size)
+{
+    return arena_posix_memalign(out, align, size);
+}
+
+size_t
+arena_legacy_malloc_usable_size(void *block)
+{
+    return arena_usable_size(block);
+}
 
 void *
 arena_legacy_memalign(size_t align, size_t size)
@@ -382,9 +435,34 @@ arena_legacy_getdelim(char **line, size_t *size, int delimiter, FILE *stream)
     return line_get(line, size, delimiter, stream);
 }
 
+/*
+ * Old programs have a getline(text, limit) of their own.  gcc renames its
+ * callers, but not a definition that no declaration comes before: then the
+ * call arrives here, and is passed on.
+ */
+typedef ssize_t own_getline(char **text, size_t *limit, FILE *unused);
+
+static struct {
+    pthread_once_t once;
+    own_getline *function; /* NULL: the program has none */
+} own_line = {PTHREAD_ONCE_INIT, NULL};
+
+static void
+own_line_find(void)
+{
+    void *libc = dlsym(RTLD_NEXT, "getline");
+    void *first = dlsym(RTLD_DEFAULT, "getline");
+
+    if (libc != NULL && first != libc)
+        memcpy(&own_line.function, &first, sizeof first);
+}
+
 ssize_t
 arena_legacy_getline(char **line, size_t *size, FILE *stream)
 {
+    pthread_once(&own_line.once, own_line_find);
+    if (own_line.function != NULL)
+        return own_line.function(line, size, stream);
     return line_get(line, size, '\n', stream);
 }
 
@@ -694,31 +772,4 @@ arena_legacy_argz_insert(char **argz, size_t *length, char *before,
     if (error != 0)
         return error;
     return argz_insert(argz, length, inside ? *argz + at : before, s);
-}
-
-/* --- The library's own names, in files that include arena/malloc.h --- */
-
-#define LEGACY_FORWARD(type, name, parameters, arguments)                     \
-    type arena_legacy_##name parameters                                       \
-    {                                                                         \
-        return name arguments;                                                \
-    }
-
-LEGACY_FORWARD(void *, arena_malloc, (size_t size), (size))
-LEGACY_FORWARD(void *, arena_calloc, (size_t count, size_t size),
-               (count, size))
-LEGACY_FORWARD(void *, arena_realloc, (void *block, size_t size),
-               (block, size))
-LEGACY_FORWARD(void *, arena_reallocarray,
-               (void *block, size_t count, size_t size), (block, count, size))
-LEGACY_FORWARD(void *, arena_aligned_alloc, (size_t align, size_t size),
-               (align, size))
-LEGACY_FORWARD(int, arena_posix_memalign,
-               (void **out, size_t align, size_t size), (out, align, size))
-LEGACY_FORWARD(size_t, arena_usable_size, (void *block), (block))
-
-void
-arena_legacy_arena_free(void *block)
-{
-    arena_free(block);
 }

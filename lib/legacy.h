@@ -33,8 +33,18 @@ ARENA_API int arena_pthread_create(pthread_t *thread,
 LEGACY_API int arena_legacy_thrd_create(thrd_t *thread, thrd_start_t routine,
                                         void *arg);
 
-/* --- Blocks --- */
+/* --- Blocks: the first ones are those of heap.h --- */
 
+LEGACY_API void *arena_legacy_malloc(size_t size);
+LEGACY_API void *arena_legacy_calloc(size_t count, size_t size);
+LEGACY_API void *arena_legacy_realloc(void *block, size_t size);
+LEGACY_API void *arena_legacy_reallocarray(void *block, size_t count,
+                                           size_t size);
+LEGACY_API void arena_legacy_free(void *block);
+LEGACY_API void *arena_legacy_aligned_alloc(size_t align, size_t size);
+LEGACY_API int arena_legacy_posix_memalign(void **out, size_t align,
+                                           size_t size);
+LEGACY_API size_t arena_legacy_malloc_usable_size(void *block);
 LEGACY_API void *arena_legacy_memalign(size_t align, size_t size);
 LEGACY_API void *arena_legacy_valloc(size_t size);
 LEGACY_API void *arena_legacy_pvalloc(size_t size);
@@ -117,18 +127,5 @@ LEGACY_API int arena_legacy_envz_merge(char **envz, size_t *length,
                                        int override);
 LEGACY_API void arena_legacy_envz_remove(char **envz, size_t *length,
                                          const char *name);
-
-/* --- The library's own names, in files that include arena/malloc.h --- */
-
-LEGACY_API void *arena_legacy_arena_malloc(size_t size);
-LEGACY_API void *arena_legacy_arena_calloc(size_t count, size_t size);
-LEGACY_API void *arena_legacy_arena_realloc(void *block, size_t size);
-LEGACY_API void *arena_legacy_arena_reallocarray(void *block, size_t count,
-                                                 size_t size);
-LEGACY_API void arena_legacy_arena_free(void *block);
-LEGACY_API void *arena_legacy_arena_aligned_alloc(size_t align, size_t size);
-LEGACY_API int arena_legacy_arena_posix_memalign(void **out, size_t align,
-                                                 size_t size);
-LEGACY_API size_t arena_legacy_arena_usable_size(void *block);
 
 #endif

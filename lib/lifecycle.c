@@ -202,8 +202,7 @@ arena_dispose(struct thread *self, struct arena *arena)
 
     arena->chunks = NULL;
     arenap_explicit_free(self, arena, chunks, NULL);
-    free(arena->name);
-    arena->name = NULL;
+    arenap_explicit_clean(arena);
     arenap_count(&self->counts[arena->kind].count, (size_t)0 - 1);
     if (arena->kind != ARENA_CONFINED) {
         arenap_sync_lock(arena);
@@ -276,49 +275,56 @@ close_mark(struct thread *self, struct arena *arena, struct closing *closing,
     return result;
 }
 
-static int
-close_slow(struct thread *self, struct arena *arena)
+static ARENA_NOINLINE int
+close_slow(struct arena *arena)
 {
+    struct thread *self = arenap_thread_self();
     struct closing closing;
     struct arena *busy;
 
+    if (self == NULL)
+        return arenap_fail_system(sizeof(struct thread));
     if (closeable(self, arena, "closed") != 0
         || close_mark(self, arena, &closing, &busy) != 0)
         return -1;
     return closing_finish(self, &closing);
 }
 
+/* A plain arena of the calling thread: it has chunks and nothing else. */
+static inline int
+close_plain(struct thread *self, struct arena *arena)
+{
+    struct chunk *chunk = arena->chunks;
+
+    atomic_store_explicit(&arena->owner, ARENA_NOBODY, memory_order_relaxed);
+    atomic_store_explicit(&arena->state, 0, memory_order_relaxed);
+    atomic_store_explicit(
+        &arena->epoch,
+        atomic_load_explicit(&arena->epoch, memory_order_relaxed) + 1,
+        memory_order_release);
+    if (ARENA_LIKELY(chunk != NULL && chunk->next == NULL
+                     && chunk->slot != NULL))
+        arenap_chunk_give_first(self, chunk);
+    else
+        arenap_explicit_free(self, arena, chunk, NULL);
+    arenap_count(&self->counts[ARENA_CONFINED].count, (size_t)0 - 1);
+    arenap_control_give(&self->ring, arena);
+    return 0;
+}
+
 int
 arena_close(arena_t *arena)
 {
     struct thread *self = arenap_tls.record;
-    struct chunk *chunk;
 
     if (arena == NULL)
         return 0;
-    /* The common case: nothing but chunks, of the calling thread. */
     if (ARENA_LIKELY(
             atomic_load_explicit(&arena->owner, memory_order_relaxed)
                 == arenap_tls.serial
-            && !arena->unusual)) {
-        atomic_store_explicit(&arena->owner, ARENA_NOBODY,
-                              memory_order_relaxed);
-        atomic_store_explicit(&arena->state, 0, memory_order_relaxed);
-        atomic_store_explicit(
-            &arena->epoch,
-            atomic_load_explicit(&arena->epoch, memory_order_relaxed) + 1,
-            memory_order_release);
-        chunk = arena->chunks;
-        arena->chunks = NULL;
-        arenap_explicit_free(self, arena, chunk, NULL);
-        arenap_count(&self->counts[ARENA_CONFINED].count, (size_t)0 - 1);
-        arenap_control_give(&self->ring, arena);
-        return 0;
-    }
-    self = arenap_thread_self();
-    if (self == NULL)
-        return arenap_fail_system(sizeof(struct thread));
-    return close_slow(self, arena);
+            && arena->plain))
+        return close_plain(self, arena);
+    return close_slow(arena);
 }
 
 /* --- Close, waiting --- */
@@ -683,7 +689,7 @@ acquire_explicit(struct thread *self, struct arena *arena)
     }
     if (result == 0) {
         hold->count++;
-        arena->unusual = true;
+        arena->plain = false;
         atomic_fetch_add(&arena->acquired, 1);
     }
     arenap_sync_unlock(arena);
@@ -767,7 +773,7 @@ on_close_explicit(struct thread *self, struct arena *arena,
     if (result == 0) {
         action->next = arena->actions;
         arena->actions = action;
-        arena->unusual = true;
+        arena->plain = false;
     }
     arenap_sync_unlock(arena);
     return result;

@@ -59,18 +59,30 @@ void arenap_os_wake(_Atomic uint32_t *word, int how_many);
 /* --- Asymmetric barriers ---
  *
  * Thread A: store x; light; load y.  Thread B: store y; heavy; load x.  At
- * least one sees the other's store.  Light costs nothing where the system
- * has membarrier(2). */
+ * least one sees the other's store.  Light costs nothing: the work is done by
+ * membarrier(2), or, for the thread sanitizer, by real fences on both sides.
+ * Without either, arenap_os_has_heavy is false and nobody may rely on it. */
 
-extern bool arenap_os_light_is_free;
+#if defined(__SANITIZE_THREAD__)
+#define ARENA_OS_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ARENA_OS_TSAN 1
+#endif
+#endif
+#ifndef ARENA_OS_TSAN
+#define ARENA_OS_TSAN 0
+#endif
+
+extern bool arenap_os_has_heavy;
 
 static inline void
 arenap_os_light(void)
 {
-    if (__builtin_expect(arenap_os_light_is_free, 1))
-        atomic_signal_fence(memory_order_seq_cst);
-    else
+    if (ARENA_OS_TSAN)
         atomic_thread_fence(memory_order_seq_cst);
+    else
+        atomic_signal_fence(memory_order_seq_cst);
 }
 
 void arenap_os_heavy(void);

@@ -208,27 +208,16 @@ arenap_os_wake(_Atomic uint32_t *word, int how_many)
 
 /* --- Barriers --- */
 
-bool arenap_os_light_is_free;
-
-#if defined(__SANITIZE_THREAD__)
-#define OS_HAS_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define OS_HAS_TSAN 1
-#endif
-#endif
-#ifndef OS_HAS_TSAN
-#define OS_HAS_TSAN 0
-#endif
+bool arenap_os_has_heavy;
 
 static void
 barrier_init(void)
 {
     int saved = errno;
 
-    arenap_os_light_is_free =
-        !OS_HAS_TSAN
-        && syscall(SYS_membarrier,
+    arenap_os_has_heavy =
+        ARENA_OS_TSAN
+        || syscall(SYS_membarrier,
                    MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0)
                == 0;
     errno = saved;
@@ -240,7 +229,7 @@ arenap_os_heavy(void)
     int saved = errno;
 
     atomic_thread_fence(memory_order_seq_cst);
-    if (arenap_os_light_is_free)
+    if (!ARENA_OS_TSAN)
         syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
     errno = saved;
 }

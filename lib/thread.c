@@ -201,6 +201,7 @@ record_make(void)
 
     if (thread == NULL)
         return NULL;
+    atomic_store(&thread->cache.steal, arenap_os_has_heavy ? 0 : CACHE_OFF);
     thread->next = atomic_load(&threads.all);
     while (!atomic_compare_exchange_weak(&threads.all, &thread->next, thread))
         ;

@@ -9,11 +9,12 @@
  * reachable points to it; and all of it counts in the budget (arena/budget.h).
  *
  * The header includes nothing, declares nothing, and defines no macro but its
- * guard.  It renames symbols: malloc in the source is arena_malloc in the
- * object file.  So &free, members named free, the program's own declarations,
- * old-style ones too, and feature macros that it defines later keep working.
- * A program's own function of one of these names (its own getline, say) is
- * renamed with its callers, and theirs as before.
+ * guard.  It renames symbols: malloc in the source is arena_legacy_malloc in
+ * the object file, which is arena_malloc of arena/heap.h.  So &free, members
+ * named free, the program's own declarations, old-style ones too, and feature
+ * macros that it defines later keep working, and so do functions of its own
+ * that are named as the library's are (arena_malloc, arena_free), except with
+ * the static library.
  *
  * Memory that libc allocates in functions not listed here may be given to
  * free and realloc all the same: they know it and give it to libc's.  It is
@@ -23,9 +24,15 @@
  * frees or reallocates a block of the program's.  There the program needs
  * libarena-malloc, which serves the whole process.
  *
- * If the file that is compiled defines a static function, or a variable, of
- * the name malloc, calloc, realloc or free, compile that file with
- * -DARENA_MALLOC_NO_ASSEMBLY, too: see the end.
+ * What takes an option on the command line:
+ *   - A function of the program's own that has one of the names below (its
+ *     own scandir, say) is renamed like its callers; but gcc does not rename
+ *     it in a file that defines it and never declares it before.  If it is
+ *     called from other files give it another name: -Dscandir=own_scandir.
+ *     Not needed for a getline of the program's, nor for static functions.
+ *   - A file that defines a static function, or a variable, of the name
+ *     malloc, calloc, realloc or free: -DARENA_MALLOC_NO_ASSEMBLY, see the
+ *     end.
  */
 #ifndef ARENA_MALLOC_H
 #define ARENA_MALLOC_H
@@ -49,28 +56,28 @@
 /* --- malloc and its family --------------------------------------------- */
 
 #ifndef malloc
-#pragma redefine_extname malloc arena_malloc
+#pragma redefine_extname malloc arena_legacy_malloc
 #endif
 #ifndef calloc
-#pragma redefine_extname calloc arena_calloc
+#pragma redefine_extname calloc arena_legacy_calloc
 #endif
 #ifndef realloc
-#pragma redefine_extname realloc arena_realloc
+#pragma redefine_extname realloc arena_legacy_realloc
 #endif
 #ifndef reallocarray
-#pragma redefine_extname reallocarray arena_reallocarray
+#pragma redefine_extname reallocarray arena_legacy_reallocarray
 #endif
 #ifndef free
-#pragma redefine_extname free arena_free
+#pragma redefine_extname free arena_legacy_free
 #endif
 #ifndef cfree
-#pragma redefine_extname cfree arena_free
+#pragma redefine_extname cfree arena_legacy_free
 #endif
 #ifndef aligned_alloc
-#pragma redefine_extname aligned_alloc arena_aligned_alloc
+#pragma redefine_extname aligned_alloc arena_legacy_aligned_alloc
 #endif
 #ifndef posix_memalign
-#pragma redefine_extname posix_memalign arena_posix_memalign
+#pragma redefine_extname posix_memalign arena_legacy_posix_memalign
 #endif
 #ifndef memalign
 #pragma redefine_extname memalign arena_legacy_memalign
@@ -82,7 +89,7 @@
 #pragma redefine_extname pvalloc arena_legacy_pvalloc
 #endif
 #ifndef malloc_usable_size
-#pragma redefine_extname malloc_usable_size arena_usable_size
+#pragma redefine_extname malloc_usable_size arena_legacy_malloc_usable_size
 #endif
 
 /* --- Strings ----------------------------------------------------------- */
@@ -210,39 +217,6 @@ arena_legacy_get_current_dir_name
 #pragma redefine_extname thrd_create arena_legacy_thrd_create
 #endif
 
-/* --- The program's own arena_malloc ------------------------------------ */
-
-/* A program with arenas of its own may have functions of the names that the
- * above leads to; its free must not end in its own arena_free.  So those go
- * elsewhere.  Where they are the library's (the file includes arena/heap.h
- * itself) they get there all the same. */
-
-#ifndef arena_malloc
-#pragma redefine_extname arena_malloc arena_legacy_arena_malloc
-#endif
-#ifndef arena_calloc
-#pragma redefine_extname arena_calloc arena_legacy_arena_calloc
-#endif
-#ifndef arena_realloc
-#pragma redefine_extname arena_realloc arena_legacy_arena_realloc
-#endif
-#ifndef arena_reallocarray
-#pragma redefine_extname arena_reallocarray arena_legacy_arena_reallocarray
-#endif
-#ifndef arena_free
-#pragma redefine_extname arena_free arena_legacy_arena_free
-#endif
-#ifndef arena_aligned_alloc
-#pragma redefine_extname arena_aligned_alloc arena_legacy_arena_aligned_alloc
-#endif
-#ifndef arena_posix_memalign
-#pragma redefine_extname arena_posix_memalign \
-arena_legacy_arena_posix_memalign
-#endif
-#ifndef arena_usable_size
-#pragma redefine_extname arena_usable_size arena_legacy_arena_usable_size
-#endif
-
 /* --- What no pragma reaches -------------------------------------------- */
 
 /*
@@ -259,10 +233,10 @@ arena_legacy_arena_posix_memalign
  * file that includes stdlib.h can have one.
  */
 #ifndef ARENA_MALLOC_NO_ASSEMBLY
-__asm__(".set malloc, arena_malloc");
-__asm__(".set calloc, arena_calloc");
-__asm__(".set realloc, arena_realloc");
-__asm__(".set free, arena_free");
+__asm__(".set malloc, arena_legacy_malloc");
+__asm__(".set calloc, arena_legacy_calloc");
+__asm__(".set realloc, arena_legacy_realloc");
+__asm__(".set free, arena_legacy_free");
 __asm__(".set scandir64, arena_legacy_scandir64");
 #if defined(_FORTIFY_SOURCE) && _FORTIFY_SOURCE > 0
 __asm__(".set realpath, arena_legacy_realpath");
