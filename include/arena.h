@@ -254,8 +254,7 @@ ARENA_API int arena_close(arena_t *arena);
  * @param timeout_ms  milliseconds; < 0: for ever, 0: do not wait
  *
  * @return 0; or -1 with errno as arena_close, and:
- *         EBUSY      the calling thread itself holds an acquire, or another
- *                    thread is already waiting to close it
+ *         EBUSY      the calling thread itself holds an acquire
  *         ETIMEDOUT  still acquired; nothing has changed
  *
  * Threads, Lifetime, Collects: as arena_close.

@@ -27,6 +27,11 @@
 #define BUDGET_ACTIONS (5000 * MS)
 #define BUDGET_ACTIONS_STEP (10 * MS)
 
+/* The queue moves if a waiter was served so recently; rounds that believe
+ * it. */
+#define BUDGET_MOVES (10 * MS)
+#define BUDGET_PATIENCE 6
+
 enum waiter_state { WAITING, GRANTED };
 
 struct waiter {
@@ -41,6 +46,7 @@ static struct {
     _Atomic uint64_t waits, wait_ns, failures;
     pthread_mutex_t lock; /* of the queue, and of manual_count */
     struct waiter *first, **last;
+    _Atomic uint64_t served; /* when a waiter was, last */
     size_t manual_count;
 } budget = {.limit = ARENA_UNLIMITED,
             .explicit_gc = true,
@@ -103,6 +109,7 @@ queue_serve(void)
         if (*link == NULL)
             budget.last = link;
         atomic_fetch_sub(&arenap_budget_waiting, 1);
+        atomic_store(&budget.served, arenap_os_now());
         /* The waiter may be gone after the store; waking an address that
          * nobody waits on does no harm. */
         atomic_store(&waiter->state, GRANTED);
@@ -202,12 +209,15 @@ waiter_sleep(struct waiter *waiter, uint64_t ns, uint64_t *spare)
     return waiter_served(waiter);
 }
 
-/* What can be freed without waiting. */
+/* What can be freed without waiting.  While the queue moves, because memory
+ * is released by hand, the early rounds leave the collector alone. */
 static void
-budget_collect(void)
+budget_collect(int round)
 {
+    bool moves = arenap_os_now() - atomic_load(&budget.served) < BUDGET_MOVES;
+
     arenap_chunk_flush_all();
-    if (arenap_budget_may_collect())
+    if (arenap_budget_may_collect() && (round >= BUDGET_PATIENCE || !moves))
         arenap_cleaner_collect();
     arenap_budget_serve();
 }
@@ -218,7 +228,7 @@ budget_wait(struct waiter *waiter)
     uint64_t spare = BUDGET_ACTIONS;
 
     arenap_os_scrub_stack();
-    budget_collect();
+    budget_collect(-1);
     for (int round = 0; round < BUDGET_SLEEPS; round++) {
         if (waiter_served(waiter)
             || waiter_sleep(waiter, MS << round, &spare))
@@ -227,7 +237,7 @@ budget_wait(struct waiter *waiter)
          * pointer of its on. */
         if (round == BUDGET_UNPIN_ROUND && arenap_budget_may_collect())
             arenap_collector_unpin();
-        budget_collect();
+        budget_collect(round);
     }
     return !queue_leave(waiter);
 }

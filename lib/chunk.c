@@ -254,8 +254,11 @@ arenap_chunk_flush_all(void)
     /* One thread at a time; one barrier serves for all caches. */
     if (!arenap_os_has_heavy)
         return false;
-    if (!atomic_compare_exchange_strong(&flushing, &none, 1))
+    for (t = arenap_thread_first(); t != NULL && !any; t = t->next)
+        any = atomic_load_explicit(&t->cache.bytes, memory_order_relaxed) != 0;
+    if (!any || !atomic_compare_exchange_strong(&flushing, &none, 1))
         return false;
+    any = false;
     for (t = arenap_thread_first(); t != NULL; t = t->next)
         atomic_fetch_or(&t->cache.steal, CACHE_STOLEN);
     arenap_os_heavy();

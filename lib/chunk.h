@@ -59,7 +59,7 @@ enum {
 struct chunk_cache {
     _Atomic uint32_t busy;  /* set by its thread */
     _Atomic uint32_t steal; /* CACHE_... bits: not zero keeps it out */
-    size_t bytes;
+    _Atomic size_t bytes;   /* written by who may change the lists */
     struct chunk *list[CHUNK_CLASSES];
 };
 
@@ -82,6 +82,23 @@ arenap_cache_leave(struct chunk_cache *cache)
     atomic_store_explicit(&cache->busy, 0, memory_order_release);
 }
 
+static inline void
+arenap_cache_add(struct chunk_cache *cache, size_t bytes)
+{
+    atomic_store_explicit(
+        &cache->bytes,
+        atomic_load_explicit(&cache->bytes, memory_order_relaxed) + bytes,
+        memory_order_relaxed);
+}
+
+static inline bool
+arenap_cache_has_room(const struct chunk_cache *cache, size_t bytes)
+{
+    return atomic_load_explicit(&cache->bytes, memory_order_relaxed) + bytes
+               <= CHUNK_CACHE_BYTES
+           && !arenap_budget_is_short();
+}
+
 static inline struct chunk *
 arenap_cache_take(struct chunk_cache *cache, unsigned class)
 {
@@ -92,7 +109,7 @@ arenap_cache_take(struct chunk_cache *cache, unsigned class)
     chunk = cache->list[class];
     if (chunk != NULL) {
         cache->list[class] = chunk->next;
-        cache->bytes -= chunk->charge;
+        arenap_cache_add(cache, (size_t)0 - chunk->charge);
     }
     arenap_cache_leave(cache);
     return chunk;
@@ -105,12 +122,11 @@ arenap_cache_give(struct chunk_cache *cache, struct chunk *chunk)
 
     if (chunk->class == CHUNK_CLASSES || !arenap_cache_enter(cache))
         return false;
-    fits = cache->bytes + chunk->charge <= CHUNK_CACHE_BYTES
-           && !arenap_budget_is_short();
+    fits = arenap_cache_has_room(cache, chunk->charge);
     if (fits) {
         chunk->next = cache->list[chunk->class];
         cache->list[chunk->class] = chunk;
-        cache->bytes += chunk->charge;
+        arenap_cache_add(cache, chunk->charge);
     }
     arenap_cache_leave(cache);
     return fits;
@@ -124,11 +140,11 @@ arenap_cache_give_first(struct chunk_cache *cache, struct chunk *chunk)
 
     if (ARENA_UNLIKELY(!arenap_cache_enter(cache)))
         return false;
-    fits = cache->bytes < CHUNK_CACHE_BYTES && !arenap_budget_is_short();
+    fits = arenap_cache_has_room(cache, ARENA_PAGE);
     if (ARENA_LIKELY(fits)) {
         chunk->next = cache->list[0];
         cache->list[0] = chunk;
-        cache->bytes += ARENA_PAGE;
+        arenap_cache_add(cache, ARENA_PAGE);
     }
     arenap_cache_leave(cache);
     return fits;

@@ -400,7 +400,7 @@ arenap_explicit_clean(struct arena *arena)
     arena->limit = 0;
     arena->parent = arena->children = arena->sibling = NULL;
     arena->actions = NULL;
-    arena->closer_waits = 0;
+    arena->closers = 0;
     arena->orphan = false;
 }
 

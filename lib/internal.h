@@ -135,7 +135,7 @@ struct arena {
     uint64_t order;      /* among the parent's children, rising */
     uint64_t next_order; /* of its own children */
     _Atomic uint32_t acquired;                 /* sum of holds */
-    uint32_t closer_waits;
+    uint32_t closers; /* threads in arena_close_wait of this arena */
     uint32_t fetching; /* threads that fetch a chunk for it, unlocked */
     bool orphan;       /* closed; the last of them gives the block back */
     struct hold *holds;

@@ -23,6 +23,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -447,13 +448,17 @@ static struct {
     own_getline *function; /* NULL: the program has none */
 } own_line = {PTHREAD_ONCE_INIT, NULL};
 
+/* One of the program itself: another library's is as libc's. */
 static void
 own_line_find(void)
 {
-    void *libc = dlsym(RTLD_NEXT, "getline");
     void *first = dlsym(RTLD_DEFAULT, "getline");
+    Dl_info program, owner;
 
-    if (libc != NULL && first != libc)
+    if (first != NULL && dladdr(first, &owner) != 0
+        && dladdr((const void *)getauxval(AT_ENTRY), &program) != 0
+        && owner.dli_fbase == program.dli_fbase
+        && dlsym(RTLD_NEXT, "getline") != first)
         memcpy(&own_line.function, &first, sizeof first);
 }
 

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "chunk.h"
@@ -162,10 +163,9 @@ closing_mark(struct closing *closing)
     for (struct arena *a = closing->all; a != NULL; a = a->free_next) {
         tree_unlink(a);
         atomic_store(&a->owner, ARENA_NOBODY);
-        atomic_store(&a->state, 0);
         atomic_fetch_add(&a->epoch, 1);
         /* Who waits to close it finds it closed. */
-        if (a->closer_waits)
+        if ((atomic_exchange(&a->state, 0) & ARENA_CLOSING) != 0)
             arenap_os_wake(&a->acquired, INT32_MAX);
     }
 }
@@ -259,18 +259,19 @@ close_mark(struct thread *self, struct arena *arena, struct closing *closing,
     int result;
 
     arenap_sync_tree_lock();
-    closing_gather(closing, arena, 0, true);
-    arenap_sync_lock_set(closing->stripes);
     *busy = NULL;
+    /* First: an arena that is closed is in somebody else's list. */
     result = closeable(self, arena, "closed");
     if (result == 0) {
+        closing_gather(closing, arena, 0, true);
+        arenap_sync_lock_set(closing->stripes);
         *busy = closing_busy(closing, arena);
         if (*busy != NULL)
             result = fail_busy(*busy);
         else
             closing_mark(closing);
+        arenap_sync_unlock_set(closing->stripes);
     }
-    arenap_sync_unlock_set(closing->stripes);
     arenap_sync_tree_unlock();
     return result;
 }
@@ -348,7 +349,6 @@ closing_bar(struct closing *closing, bool bar)
             atomic_fetch_or(&a->state, ARENA_CLOSING);
         else
             atomic_fetch_and(&a->state, ~(uint32_t)ARENA_CLOSING);
-        a->closer_waits = bar;
     }
 }
 
@@ -374,19 +374,19 @@ wait_begin(struct thread *self, struct arena *arena, bool first)
     int result;
 
     arenap_sync_tree_lock();
-    closing_gather(&closing, arena, 0, true);
-    arenap_sync_lock_set(closing.stripes);
     result = closeable(self, arena, "closed");
-    held = closing_held(&closing);
-    if (result == 0 && first
-        && (atomic_load(&arena->state) & ARENA_CLOSING) != 0)
-        result = arenap_fail(EBUSY, "another thread waits to close the "
-                                    "arena");
-    else if (result == 0 && held != NULL)
-        result = fail_busy(held);
-    if (result == 0)
-        closing_bar(&closing, true);
-    arenap_sync_unlock_set(closing.stripes);
+    if (result == 0) {
+        closing_gather(&closing, arena, 0, true);
+        arenap_sync_lock_set(closing.stripes);
+        held = closing_held(&closing);
+        if (held != NULL) {
+            result = fail_busy(held);
+        } else {
+            closing_bar(&closing, true);
+            arena->closers += first;
+        }
+        arenap_sync_unlock_set(closing.stripes);
+    }
     arenap_sync_tree_unlock();
     return result;
 }
@@ -397,12 +397,14 @@ wait_end(struct arena *arena, uint64_t epoch)
     struct closing closing;
 
     arenap_sync_tree_lock();
-    closing_gather(&closing, arena, 0, true);
-    arenap_sync_lock_set(closing.stripes);
-    /* Not of an arena that uses the control block by now. */
-    if (atomic_load(&arena->epoch) == epoch)
+    /* Not of an arena that uses the control block by now, and not for those
+     * who still wait. */
+    if (atomic_load(&arena->epoch) == epoch && --arena->closers == 0) {
+        closing_gather(&closing, arena, 0, true);
+        arenap_sync_lock_set(closing.stripes);
         closing_bar(&closing, false);
-    arenap_sync_unlock_set(closing.stripes);
+        arenap_sync_unlock_set(closing.stripes);
+    }
     arenap_sync_tree_unlock();
 }
 
@@ -527,11 +529,11 @@ contents_take(struct thread *self, struct arena *arena,
     int result;
 
     arenap_sync_tree_lock();
-    closing_gather(&contents->children, arena,
-                   mark != NULL ? mark->next_order : 0, false);
-    arenap_sync_lock_set(contents->children.stripes);
     result = closeable(self, arena, "reset");
     if (result == 0) {
+        closing_gather(&contents->children, arena,
+                       mark != NULL ? mark->next_order : 0, false);
+        arenap_sync_lock_set(contents->children.stripes);
         busy = closing_busy(&contents->children, arena);
         if (busy != NULL) {
             result = fail_busy(busy);
@@ -545,8 +547,8 @@ contents_take(struct thread *self, struct arena *arena,
             else
                 contents_take_all(arena, contents);
         }
+        arenap_sync_unlock_set(contents->children.stripes);
     }
-    arenap_sync_unlock_set(contents->children.stripes);
     arenap_sync_tree_unlock();
     return result;
 }
@@ -694,6 +696,12 @@ acquire_explicit(struct thread *self, struct arena *arena)
     }
     arenap_sync_unlock(arena);
     free(spare);
+    /* Who holds the arena may be waiting for a processor that a thread uses
+     * to try again and again. */
+    if (result != 0 && errno == EBUSY) {
+        sched_yield();
+        errno = EBUSY;
+    }
     return result;
 }
 
@@ -725,7 +733,7 @@ release_explicit(struct arena *arena)
     if (hold == NULL)
         hold = arena->holds;
     if (hold != NULL) {
-        wake = arena->closer_waits;
+        wake = (atomic_load(&arena->state) & ARENA_CLOSING) != 0;
         atomic_fetch_sub(&arena->acquired, 1);
         if (--hold->count == 0) {
             for (link = &arena->holds; *link != hold; link = &(*link)->next)

@@ -1,0 +1,447 @@
+/* check_fork.c: what a child process can do after fork, while other threads
+ * of its parent allocate. */
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "gc_harness.h"
+
+#define FORKS 30
+#define CHILD_SECONDS 30
+
+/* What the parent prepares, and the child finds. */
+static struct herd kept = {.count = 200, .blocks = 5, .action = true,
+                           .every = 1};
+static struct herd dropped = {.count = 200, .blocks = 5, .action = true};
+static void *volatile in_static[HERD];
+static arena_t *vanished_arena; /* of a thread that the child does not have */
+static arena_t *shared_arena;
+static arena_t *own_arena; /* confined, of the thread that forks */
+static char *own_block;
+static sem_t vanishing_ready, vanishing_done;
+static pthread_t vanishing;
+static atomic_bool stop;
+static atomic_size_t refused;
+
+/* --- The child's side --- */
+
+/* Check's bookkeeping belongs to the parent: a child says what is wrong and
+ * ends. */
+static void
+child_need(bool good, const char *what, int line)
+{
+    if (good)
+        return;
+    dprintf(STDERR_FILENO, "check_fork.c:%d: child: %s (errno %d, %s)\n", line,
+            what, errno, arena_error());
+    _exit(EXIT_FAILURE);
+}
+
+#define NEED(what) child_need((what), #what, __LINE__)
+
+static void
+child_uses_arenas_of_the_parent(void)
+{
+    char *block;
+
+    NEED(block_holds(own_block, 1000, 1));
+    NEED((block = arena_alloc(own_arena, 5000)) != NULL);
+    NEED(block_is_zero(block, 5000));
+    NEED(arena_close(own_arena) == 0);
+    NEED(arena_alloc(shared_arena, 5000) != NULL);
+    NEED(arena_close(shared_arena) == 0);
+    NEED(arena_alloc(arena_global(), 100) != NULL);
+}
+
+static void
+child_adopts_what_a_vanished_thread_owned(void)
+{
+    NEED(arena_is_alive(vanished_arena));
+    NEED(arena_alloc(vanished_arena, 10) == NULL && errno == EPERM);
+    NEED(arena_adopt(vanished_arena) == 0);
+    NEED(arena_alloc(vanished_arena, 1000) != NULL);
+    NEED(arena_close(vanished_arena) == 0);
+}
+
+static int actions;
+
+static void
+count_action(void *arg)
+{
+    (void)arg;
+    actions++;
+}
+
+static void
+child_opens_and_closes(void)
+{
+    arena_t *confined = arena_confined();
+    arena_t *shared = arena_shared();
+    arena_t *automatic = arena_auto();
+
+    NEED(confined != NULL && shared != NULL && automatic != NULL);
+    NEED(arena_alloc(confined, 100000) != NULL);
+    NEED(arena_alloc(shared, 100000) != NULL);
+    NEED(arena_alloc(automatic, 100000) != NULL);
+    NEED(arena_alloc(NULL, 100) != NULL);
+    NEED(arena_on_close(confined, count_action, NULL) == 0);
+    NEED(arena_on_close(shared, count_action, NULL) == 0);
+    NEED(arena_close(confined) == 0);
+    NEED(arena_close(shared) == 0);
+    NEED(actions == 2);
+    arena_keep_alive(automatic);
+}
+
+/* The library's cleaner thread did not survive the fork, and is needed. */
+static void
+child_collects_and_runs_actions(void)
+{
+    struct herd young = {.count = 200, .blocks = 5, .action = true};
+
+    herd_build(&young);
+    collect_times(2);
+    NEED(herd_notified(&young, false) >= 198);
+    NEED(herd_notified(&kept, true) == 0);
+    NEED(herd_damaged(&kept) == 0);
+    herd_drop(&kept);
+    collect_times(2);
+    NEED(herd_notified(&kept, true) >= 198);
+    NEED(herd_notified_again(&kept) == 0);
+    NEED(herd_notified_again(&young) == 0);
+}
+
+/* What the parent dropped before the fork is found in both. */
+static void
+child_finds_garbage_of_the_parent(void)
+{
+    collect_times(2);
+    NEED(herd_notified(&dropped, false) >= 198);
+    NEED(herd_notified_again(&dropped) == 0);
+    NEED(herd_damaged(&kept) == 0);
+}
+
+/* What the threads that are gone were just about to take, or kept for reuse,
+ * counts as cached, and may be lost to the child. */
+static void
+child_reserves(void)
+{
+    arena_usage_t before;
+    char limit[64];
+
+    NEED(arena_reserve(3 * MIB) == 0);
+    before = usage_now();
+    NEED(arena_set_limit(before.reserved + before.cached + MIB) == 0);
+    snprintf(limit, sizeof limit, ", limit: %zu)", usage_now().limit);
+    NEED(arena_reserve(MIB) == 0);
+    NEED(usage_now().manual.reserved == before.manual.reserved + MIB);
+    NEED(arena_reserve(MIB) == -1 && errno == ENOMEM);
+    NEED(strstr(arena_error(), "cannot reserve 1048576 bytes of off-heap "
+                               "memory (reserved: ")
+         == arena_error());
+    NEED(strstr(arena_error(), limit) != NULL);
+    NEED(arena_unreserve(MIB) == 0);
+    NEED(arena_unreserve(3 * MIB) == 0);
+    NEED(arena_set_limit(ARENA_UNLIMITED) == 0);
+}
+
+static void *
+child_thread_main(void *arg)
+{
+    arena_t *confined = arena_confined();
+    arena_t *automatic = arena_auto();
+
+    NEED(confined != NULL && automatic != NULL);
+    NEED(arena_alloc(confined, 1000) != NULL);
+    NEED(arena_alloc(automatic, 1000) != NULL);
+    NEED(arena_close(confined) == 0);
+    arena_collect();
+    NEED(arena_is_alive(automatic));
+    arena_keep_alive(automatic);
+    return arg;
+}
+
+static void
+child_main(void)
+{
+    alarm(CHILD_SECONDS);
+    NEED(arena_set_limit(ARENA_UNLIMITED) == 0);
+    child_uses_arenas_of_the_parent();
+    child_adopts_what_a_vanished_thread_owned();
+    child_opens_and_closes();
+    child_collects_and_runs_actions();
+    child_reserves();
+    run_in_thread(child_thread_main, NULL);
+    collect_times(2);
+    _exit(EXIT_SUCCESS);
+}
+
+/* A child that leaves nothing of its parent's as it was. */
+static void
+child_that_changes_everything(void)
+{
+    alarm(CHILD_SECONDS);
+    child_finds_garbage_of_the_parent();
+    child_uses_arenas_of_the_parent();
+    child_adopts_what_a_vanished_thread_owned();
+    herd_drop(&kept);
+    NEED(arena_reserve(5 * MIB) == 0);
+    NEED(arena_set_limit(0) == 0);
+    collect_times(2);
+    _exit(EXIT_SUCCESS);
+}
+
+static pid_t
+wait_for(pid_t pid, int *status, int flags)
+{
+    pid_t ended;
+
+    do {
+        ended = waitpid(pid, status, flags);
+    } while (ended == -1 && errno == EINTR);
+    return ended;
+}
+
+/* A child of a child. */
+static void
+child_forks(void)
+{
+    pid_t pid;
+    int status = 0;
+
+    alarm(2 * CHILD_SECONDS);
+    NEED(arena_auto() != NULL);
+    NEED((pid = fork()) >= 0);
+    if (pid == 0)
+        child_main();
+    NEED(wait_for(pid, &status, 0) == pid);
+    NEED(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS);
+    child_main();
+}
+
+/* --- The parent's side --- */
+
+/* Allocates all the time.  Under a tight budget some of it may be refused. */
+static void *
+allocating_main(void *arg)
+{
+    size_t i = 0;
+
+    (void)arg;
+    while (!atomic_load(&stop)) {
+        arena_t *automatic = arena_auto();
+        arena_t *confined = arena_confined();
+        arena_t *shared = arena_shared();
+        size_t size = 1 + i++ % 50 * 1000;
+        bool good = automatic != NULL && confined != NULL && shared != NULL;
+
+        good &= arena_alloc(automatic, size) != NULL;
+        good &= arena_alloc(NULL, size) != NULL;
+        good &= arena_alloc(confined, size) != NULL;
+        good &= arena_alloc(shared, size) != NULL;
+        good &= arena_close(confined) == 0 && arena_close(shared) == 0;
+        if (!good)
+            atomic_fetch_add(&refused, 1);
+    }
+    return NULL;
+}
+
+static void *
+vanishing_main(void *arg)
+{
+    (void)arg;
+    vanished_arena = arena_confined();
+    (void)arena_alloc(vanished_arena, 5000);
+    sem_post(&vanishing_ready);
+    semaphore_wait(&vanishing_done);
+    if (arena_close(vanished_arena) != 0)
+        atomic_fetch_add(&refused, 1);
+    return NULL;
+}
+
+static void
+setup(void)
+{
+    atomic_store(&stop, false);
+    atomic_store(&refused, 0);
+    expect_ok(arena_thread_attach());
+    ck_assert_int_eq(sem_init(&vanishing_ready, 0, 0), 0);
+    ck_assert_int_eq(sem_init(&vanishing_done, 0, 0), 0);
+    vanishing = start_thread(vanishing_main, NULL);
+    semaphore_wait(&vanishing_ready);
+    ck_assert_ptr_nonnull(vanished_arena);
+    ck_assert_ptr_nonnull(shared_arena = arena_shared());
+    kept.table = in_static;
+    herd_build(&kept);
+}
+
+static void
+teardown(void)
+{
+    sem_post(&vanishing_done);
+    join_thread(vanishing);
+    expect_ok(arena_close(shared_arena));
+    herd_drop(&kept);
+}
+
+/* The arena of the thread that is going to fork. */
+static void
+prepare_fork(void)
+{
+    own_arena = arena_confined();
+    own_block = arena_alloc(own_arena, 1000);
+    if (own_arena == NULL || own_block == NULL)
+        ck_abort_msg("%s", arena_error());
+    fill_block(own_block, 1000, 1);
+}
+
+/* Wait for a child, which must end well, and soon. */
+static void
+expect_child_ends_well(pid_t pid, size_t which)
+{
+    uint64_t deadline = clock_ns() + 2 * CHILD_SECONDS * 1000 * MS_NS;
+    int status = 0;
+    pid_t ended = 0;
+
+    while (ended == 0 && clock_ns() < deadline) {
+        ended = wait_for(pid, &status, WNOHANG);
+        if (ended == 0)
+            sleep_ms(1);
+    }
+    if (ended == 0) {
+        kill(pid, SIGKILL);
+        wait_for(pid, &status, 0);
+        ck_abort_msg("child %zu hangs", which);
+    }
+    ck_assert_int_eq(ended, pid);
+    ck_assert_msg(!WIFSIGNALED(status), "child %zu: signal %d", which,
+                  WTERMSIG(status));
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS,
+                  "child %zu failed", which);
+}
+
+static void
+fork_once(void (*child)(void), size_t which)
+{
+    pid_t pid;
+
+    prepare_fork();
+    pid = fork();
+    if (pid == 0)
+        child();
+    ck_assert_int_gt(pid, 0);
+    expect_child_ends_well(pid, which);
+    ck_assert(block_holds(own_block, 1000, 1));
+    expect_ok(arena_close(own_arena));
+}
+
+/* Fork a number of times while two threads allocate. */
+static void
+fork_under_load(void (*child)(void), size_t forks)
+{
+    pthread_t threads[2];
+
+    for (size_t i = 0; i < LENGTH(threads); i++)
+        threads[i] = start_thread(allocating_main, NULL);
+    for (size_t i = 0; i < forks; i++)
+        fork_once(child, i);
+    atomic_store(&stop, true);
+    for (size_t i = 0; i < LENGTH(threads); i++)
+        join_thread(threads[i]);
+}
+
+/* --- Tests --- */
+
+START_TEST(test_fork_while_others_allocate_child_can_do_everything)
+{
+    fork_under_load(child_main, FORKS);
+    ck_assert_uint_eq(atomic_load(&refused), 0);
+    ck_assert_uint_eq(herd_damaged(&kept), 0);
+    ck_assert_uint_eq(herd_notified(&kept, true), 0);
+}
+END_TEST
+
+/* The others are waiting for the budget most of the time. */
+START_TEST(test_fork_while_others_wait_for_memory_child_can_do_everything)
+{
+    arena_usage_t before = usage_now();
+
+    expect_ok(arena_set_limit(before.reserved + 2 * MIB));
+    fork_under_load(child_main, 10);
+    expect_ok(arena_set_limit(before.limit));
+    ck_assert_uint_eq(herd_damaged(&kept), 0);
+    ck_assert_uint_eq(herd_notified(&kept, true), 0);
+}
+END_TEST
+
+START_TEST(test_fork_by_a_child_works_too)
+{
+    fork_under_load(child_forks, 5);
+    ck_assert_uint_eq(atomic_load(&refused), 0);
+}
+END_TEST
+
+static void *
+forking_main(void *arg)
+{
+    fork_under_load(child_main, 5);
+    return arg;
+}
+
+START_TEST(test_fork_by_another_thread_works_too)
+{
+    run_in_thread(forking_main, NULL);
+    ck_assert_uint_eq(atomic_load(&refused), 0);
+    ck_assert_uint_eq(herd_damaged(&kept), 0);
+}
+END_TEST
+
+/* What a child drops, closes and reserves is nothing to its parent. */
+START_TEST(test_fork_leaves_the_parent_as_it_was)
+{
+    arena_usage_t before;
+
+    collect_times(3);
+    before = usage_now();
+    herd_build(&dropped);
+    for (size_t i = 0; i < 5; i++)
+        fork_once(child_that_changes_everything, i);
+    collect_times(2);
+    expect_nearly_all(herd_notified(&dropped, false), dropped.count);
+    ck_assert_uint_eq(herd_notified_again(&dropped), 0);
+    expect_settled(before);
+    expect_fail(arena_adopt(vanished_arena), EPERM, "");
+    ck_assert_uint_eq(herd_notified(&kept, true), 0);
+}
+END_TEST
+
+/* --- Suite --- */
+
+static TCase *
+add_case(Suite *suite, const char *name)
+{
+    TCase *tcase = tcase_create(name);
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_set_timeout(tcase, 400);
+    suite_add_tcase(suite, tcase);
+    return tcase;
+}
+
+int
+main(void)
+{
+    Suite *suite = suite_create("fork");
+    TCase *load = add_case(suite, "load");
+    TCase *nested = add_case(suite, "nested");
+
+    tcase_add_test(load,
+                   test_fork_while_others_allocate_child_can_do_everything);
+    tcase_add_test(
+        load, test_fork_while_others_wait_for_memory_child_can_do_everything);
+    tcase_add_test(nested, test_fork_by_a_child_works_too);
+    tcase_add_test(nested, test_fork_by_another_thread_works_too);
+    tcase_add_test(nested, test_fork_leaves_the_parent_as_it_was);
+    return run_suite(suite);
+}

@@ -1,0 +1,66 @@
+#!/bin/sh
+# install.sh - an installed libarena serves a user's programs, in C and C++,
+# with the flags that pkg-config gives.  Run by `make installcheck`:
+#
+#     install.sh DESTDIR PREFIX LIBDIR
+set -eu
+
+destdir=$1 prefix=$2 libdir=$3
+pkg_config=${PKG_CONFIG:-pkg-config}
+PKG_CONFIG_PATH=$destdir$libdir/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
+LD_LIBRARY_PATH=$destdir$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export PKG_CONFIG_PATH LD_LIBRARY_PATH
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+cat >"$tmp/user.c" <<'END'
+#include <arena.h>
+#include <arena/budget.h>
+#include <arena/heap.h>
+
+#include <string.h>
+
+int
+main(void)
+{
+    arena_t *arena = arena_confined();
+    char *text = arena_printf(arena, "%d blocks", 2);
+    void *block = arena_malloc(100);
+    int good = text != NULL && strcmp(text, "2 blocks") == 0 && block != NULL
+               && arena_of(text) == arena && arena_limit() != 0;
+
+    arena_free(block);
+    return good && arena_close(arena) == 0 ? 0 : 1;
+}
+END
+cp "$tmp/user.c" "$tmp/user.cc"
+
+# query OPTION...: what pkg-config answers, for files under DESTDIR
+query()
+{
+    $pkg_config --define-variable=prefix="$destdir$prefix" "$@" libarena
+}
+
+# try COMPILER SOURCE FLAG...: build the program, and run it
+try()
+{
+    echo "$1 $2"
+    compiler=$1 source=$2
+    shift 2
+    # Compilers may be several words.
+    # shellcheck disable=SC2086
+    $compiler -o "$tmp/user" "$tmp/$source" "$@"
+    "$tmp/user"
+}
+
+# Flags are meant to be split.
+# shellcheck disable=SC2046
+{
+    try "${CC:-cc}" user.c $(query --cflags --libs)
+    [ -z "${CXX:-}" ] || try "$CXX" user.cc $(query --cflags --libs)
+    [ ! -e "$destdir$libdir/libarena.a" ] \
+        || try "${CC:-cc}" user.c $(query --cflags) \
+            "$destdir$libdir/libarena.a" \
+            $($pkg_config --libs bdw-gc) -pthread
+}
