@@ -401,7 +401,6 @@ arenap_explicit_clean(struct arena *arena)
     arena->parent = arena->children = arena->sibling = NULL;
     arena->actions = NULL;
     arena->closers = 0;
-    arena->orphan = false;
 }
 
 void *

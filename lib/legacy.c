@@ -167,33 +167,28 @@ arena_legacy_thrd_create(thrd_t *thread, thrd_start_t routine, void *arg)
 
 /* --- Blocks --- */
 
-/* A program may have functions named arena_malloc and arena_free itself, so
- * its malloc and free are not renamed to these.  (The shared library is
- * linked so that these calls stay inside it.) */
+/* Not renamed to heap.h's names at once: a program may have an arena_malloc
+ * and an arena_free itself, and its free must not end there.  For the same
+ * reason the shared library is to be linked so that these calls stay in it. */
+#define LEGACY_HEAP(type, name, target, parameters, arguments)                \
+    type arena_legacy_##name parameters                                       \
+    {                                                                         \
+        return target arguments;                                              \
+    }
 
-void *
-arena_legacy_malloc(size_t size)
-{
-    return arena_malloc(size);
-}
-
-void *
-arena_legacy_calloc(size_t count, size_t size)
-{
-    return arena_calloc(count, size);
-}
-
-void *
-arena_legacy_realloc(void *block, size_t size)
-{
-    return arena_realloc(block, size);
-}
-
-void *
-arena_legacy_reallocarray(void *block, size_t count, size_t size)
-{
-    return arena_reallocarray(block, count, size);
-}
+LEGACY_HEAP(void *, malloc, arena_malloc, (size_t size), (size))
+LEGACY_HEAP(void *, calloc, arena_calloc, (size_t count, size_t size),
+            (count, size))
+LEGACY_HEAP(void *, realloc, arena_realloc, (void *block, size_t size),
+            (block, size))
+LEGACY_HEAP(void *, reallocarray, arena_reallocarray,
+            (void *block, size_t count, size_t size), (block, count, size))
+LEGACY_HEAP(void *, aligned_alloc, arena_aligned_alloc,
+            (size_t align, size_t size), (align, size))
+LEGACY_HEAP(int, posix_memalign, arena_posix_memalign,
+            (void **out, size_t align, size_t size), (out, align, size))
+LEGACY_HEAP(size_t, malloc_usable_size, arena_usable_size, (void *block),
+            (block))
 
 void
 arena_legacy_free(void *block)
@@ -201,30 +196,13 @@ arena_legacy_free(void *block)
     arena_free(block);
 }
 
-void *
-arena_legacy_aligned_alloc(size_t align, size_t size)
-{
-    return arena_aligned_alloc(align, size);
-}
-
-int
-arena_legacy_posix_memalign(void **out, size_t align, size_t size)
-{
-    return arena_posix_memalign(out, align, size);
-}
-
-size_t
-arena_legacy_malloc_usable_size(void *block)
-{
-    return arena_usable_size(block);
-}
-
+/* As in glibc an alignment that is no power of two is rounded up to one, and
+ * it is no error to ask for less than malloc gives. */
 void *
 arena_legacy_memalign(size_t align, size_t size)
 {
     size_t power = ARENA_GRANULE;
 
-    /* glibc rounds up what is no power of two. */
     while (power < align && power <= SIZE_MAX / 2)
         power *= 2;
     if (power < align) {
@@ -240,6 +218,7 @@ arena_legacy_valloc(size_t size)
     return arena_aligned_alloc((size_t)sysconf(_SC_PAGESIZE), size);
 }
 
+/* As valloc, of whole pages. */
 void *
 arena_legacy_pvalloc(size_t size)
 {
@@ -285,6 +264,8 @@ arena_legacy_wcsdup(const wchar_t *s)
     return copy == NULL ? NULL : memcpy(copy, s, size);
 }
 
+/* As vsnprintf, or what it is called with _FORTIFY_SOURCE: that one ends the
+ * program for a %n in memory that can be written to. */
 ARENA_ATTR_FORMAT(4, 0)
 static int
 print_into(char *text, size_t size, int flag, const char *format,
@@ -295,10 +276,11 @@ print_into(char *text, size_t size, int flag, const char *format,
     return vsnprintf(text, size, format, args);
 }
 
-/* Most texts fit into the first buffer; others are printed twice. */
-int
-arena_legacy_vasprintf_chk(char **out, int flag, const char *format,
-                           va_list args)
+/* Most texts fit into the first buffer; others are printed twice, since their
+ * length is known only then. */
+ARENA_ATTR_FORMAT(3, 0)
+static int
+print_new(char **out, int flag, const char *format, va_list args)
 {
     char first[256];
     va_list again;
@@ -329,19 +311,14 @@ arena_legacy_vasprintf_chk(char **out, int flag, const char *format,
 int
 arena_legacy_vasprintf(char **out, const char *format, va_list args)
 {
-    return arena_legacy_vasprintf_chk(out, 0, format, args);
+    return print_new(out, 0, format, args);
 }
 
 int
-arena_legacy_asprintf_chk(char **out, int flag, const char *format, ...)
+arena_legacy_vasprintf_chk(char **out, int flag, const char *format,
+                           va_list args)
 {
-    va_list args;
-    int length;
-
-    va_start(args, format);
-    length = arena_legacy_vasprintf_chk(out, flag, format, args);
-    va_end(args);
-    return length;
+    return print_new(out, flag, format, args);
 }
 
 int
@@ -351,16 +328,33 @@ arena_legacy_asprintf(char **out, const char *format, ...)
     int length;
 
     va_start(args, format);
-    length = arena_legacy_vasprintf_chk(out, 0, format, args);
+    length = print_new(out, 0, format, args);
+    va_end(args);
+    return length;
+}
+
+int
+arena_legacy_asprintf_chk(char **out, int flag, const char *format, ...)
+{
+    va_list args;
+    int length;
+
+    va_start(args, format);
+    length = print_new(out, flag, format, args);
     va_end(args);
     return length;
 }
 
 /* --- Lines --- */
 
+/* libc's getline grows the line by its own realloc, which must not see a
+ * block of ours.  So the line is read here, a character at a time: those of
+ * libc that find its end faster are not to be had from outside. */
+
 #define LINE_FIRST 120
 
-/* Make room for need bytes in a line that may be ours, libc's or NULL. */
+/* Make room for need bytes in a line that may be ours, libc's or NULL.  It
+ * doubles, so that a long line is copied a few times only. */
 static bool
 line_grow(char **line, size_t *size, size_t need)
 {
@@ -408,6 +402,7 @@ line_read(char **line, size_t *size, int delimiter, FILE *stream)
     return (ssize_t)length;
 }
 
+/* A thread that is cancelled in here must not leave the stream locked. */
 static void
 line_unlock(void *stream)
 {
@@ -439,7 +434,7 @@ arena_legacy_getdelim(char **line, size_t *size, int delimiter, FILE *stream)
 /*
  * Old programs have a getline(text, limit) of their own.  gcc renames its
  * callers, but not a definition that no declaration comes before: then the
- * call arrives here, and is passed on.
+ * call arrives here, and is passed on, its two arguments where they were.
  */
 typedef ssize_t own_getline(char **text, size_t *limit, FILE *unused);
 
@@ -472,6 +467,8 @@ arena_legacy_getline(char **line, size_t *size, FILE *stream)
 }
 
 /* --- Names of files --- */
+
+/* These allocate only when they are given no buffer. */
 
 char *
 arena_legacy_realpath(const char *path, char *resolved)
@@ -525,6 +522,7 @@ arena_legacy_get_current_dir_name(void)
     return legacy_take_string(get_current_dir_name());
 }
 
+/* Could a temporary file be there? */
 static bool
 path_is_dir(const char *path)
 {
@@ -551,22 +549,25 @@ path_vary(char *path)
     return true;
 }
 
-/* Not by libc's: the linker warns who refers to it. */
+/* Not by libc's: the linker warns everybody who refers to that.  A name that
+ * nothing has when it is looked up is all that can be promised. */
 char *
 arena_legacy_tempnam(const char *dir, const char *prefix)
 {
     const char *places[] = {secure_getenv("TMPDIR"), dir, P_tmpdir, "/tmp"};
-    size_t place = 0;
+    size_t place = 0, size;
     struct stat status;
     char *path;
 
     while (!path_is_dir(places[place]))
         if (++place == sizeof places / sizeof *places)
             return NULL;
-    if (arena_legacy_asprintf(&path, "%s/%.5sXXXXXX", places[place],
-                              prefix != NULL ? prefix : "file")
-        < 0)
+    size = strlen(places[place]) + sizeof "/abcdeXXXXXX";
+    path = arena_malloc(size);
+    if (path == NULL)
         return NULL;
+    snprintf(path, size, "%s/%.5sXXXXXX", places[place],
+             prefix != NULL ? prefix : "file");
     while (path_vary(path))
         if (lstat(path, &status) != 0 && errno == ENOENT)
             return path;
@@ -575,6 +576,9 @@ arena_legacy_tempnam(const char *dir, const char *prefix)
 }
 
 /* --- Directories --- */
+
+/* libc calls the program's functions on entries of its own; what is chosen is
+ * then moved.  Programs free each entry, and the list, or forget them. */
 
 static size_t
 entry_size(const void *entry)
@@ -588,8 +592,9 @@ entry_size64(const void *entry)
     return ((const struct dirent64 *)entry)->d_reclen;
 }
 
-/* Move entries of libc's into blocks of ours; after the first failure the
- * others are freed.  to is zero-filled. */
+/* Move entries of libc's into blocks of ours.  After the first failure the
+ * others are freed and not tried: when the budget is short each try takes its
+ * time.  to is zero-filled. */
 static bool
 entries_take(void **from, void **to, size_t length,
              size_t (*size_of)(const void *))
@@ -670,7 +675,7 @@ pattern_drop(void *part)
     return true;
 }
 
-/* GNU programs set these two themselves. */
+/* GNU programs allocate these two themselves, and let libc free them. */
 void
 arena_legacy_regfree(regex_t *pattern)
 {
@@ -681,7 +686,8 @@ arena_legacy_regfree(regex_t *pattern)
     regfree(pattern);
 }
 
-/* Old ones make the first buffer, too; its contents do not matter. */
+/* Old ones allocate the first buffer, too, which libc grows.  What is in it
+ * does not matter. */
 const char *
 arena_legacy_re_compile_pattern(const char *text, size_t length,
                                 struct re_pattern_buffer *pattern)
@@ -714,8 +720,8 @@ vector_give(char **argz, size_t length)
 }
 
 /* By hand: it cannot fail, and so cannot ask for memory. */
-void
-arena_legacy_argz_delete(char **argz, size_t *length, char *entry)
+static void
+vector_delete(char **argz, size_t *length, char *entry)
 {
     size_t size;
 
@@ -731,11 +737,18 @@ arena_legacy_argz_delete(char **argz, size_t *length, char *entry)
 }
 
 void
-arena_legacy_envz_remove(char **envz, size_t *length, const char *name)
+arena_legacy_argz_delete(char **argz, size_t *length, char *entry)
 {
-    arena_legacy_argz_delete(envz, length, envz_entry(*envz, *length, name));
+    vector_delete(argz, length, entry);
 }
 
+void
+arena_legacy_envz_remove(char **envz, size_t *length, const char *name)
+{
+    vector_delete(envz, length, envz_entry(*envz, *length, name));
+}
+
+/* The others: libc's, on a vector of libc's. */
 #define LEGACY_VECTOR(name, parameters, arguments)                            \
     int arena_legacy_##name parameters                                        \
     {                                                                         \

@@ -5,6 +5,9 @@
  * the two variables with it, without closing it; a buffer that is written
  * later, by fflush(NULL) or at exit, would then be reported into what has
  * taken their place.
+ *
+ * Moving about is POSIX's: the end is that of all that was written.  (glibc
+ * takes the place of the last write for it.)
  */
 
 #include "config.h"
@@ -30,6 +33,7 @@ struct memstream {
 
 #define MEMSTREAM_FIRST 256
 
+/* What the program reads after fflush or fclose. */
 static void
 memstream_tell(struct memstream *memory)
 {
@@ -38,6 +42,7 @@ memstream_tell(struct memstream *memory)
                                                       : memory->length;
 }
 
+/* Make room for a text that ends at end, and its '\0'. */
 static bool
 memstream_grow(struct memstream *memory, size_t end)
 {
@@ -80,6 +85,7 @@ memstream_write(void *cookie, const char *bytes, size_t size)
     return (ssize_t)size;
 }
 
+/* Anywhere but before the beginning; the next write fills a gap. */
 static int
 memstream_seek(void *cookie, off64_t *offset, int whence)
 {

@@ -248,13 +248,12 @@ pin_remove(struct pin *pin)
 {
     size_t mask = pins.size - 1, i = (size_t)(pin - pins.table);
 
-    pin->ptr = NULL;
-    pin->count = 0;
+    *pin = (struct pin){NULL, 0};
     pins.used--;
     for (i = (i + 1) & mask; pins.table[i].ptr != NULL; i = (i + 1) & mask) {
         struct pin moved = pins.table[i];
 
-        pins.table[i].ptr = NULL;
+        pins.table[i] = (struct pin){NULL, 0};
         *pin_find(pins.table, pins.size, moved.ptr) = moved;
     }
 }

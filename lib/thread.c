@@ -20,6 +20,9 @@
 
 ARENA_TLS struct arenap_tls arenap_tls;
 
+/* The thread sanitizer's own record of a thread is gone in the last round. */
+#define ROUNDS (PTHREAD_DESTRUCTOR_ITERATIONS - ARENA_OS_TSAN)
+
 static struct {
     pthread_once_t once;
     pthread_key_t key; /* tells of a thread's end */
@@ -94,8 +97,8 @@ thread_end(void *record)
     arenap_collector_detach(self);
     if (++self->rounds == 1)
         ending_add(self);
-    self->late = self->rounds >= PTHREAD_DESTRUCTOR_ITERATIONS - 1;
-    if (self->rounds < PTHREAD_DESTRUCTOR_ITERATIONS
+    self->late = self->rounds >= ROUNDS - 1;
+    if (self->rounds < ROUNDS
         && pthread_setspecific(threads.key, self) == 0)
         return;
     ending_remove(self);

@@ -289,8 +289,11 @@ START_TEST(test_free_of_what_is_no_block_is_refused)
 {
     static _Alignas(16) char static_bytes[64];
     _Alignas(16) char stack_bytes[64] = {0};
-    char *libc_block = malloc(100);
+    char *libc_block;
 
+    if (malloc_is_replaced())
+        return; /* what lies before a pointer is looked at */
+    libc_block = malloc(100);
     expect_free_refused(static_bytes);
     expect_free_refused(static_bytes + 16);
     expect_free_refused(static_bytes + 1);
@@ -328,6 +331,8 @@ END_TEST
 
 START_TEST(test_free_of_libc_block_goes_to_libc)
 {
+    if (malloc_is_replaced())
+        return;
     expect_ok((arena_free(malloc(100)), 0));
     expect_ok((arena_free(malloc(10 * MIB)), 0));
     expect_ok((arena_free(strdup("text")), 0));

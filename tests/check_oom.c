@@ -823,6 +823,8 @@ expect_nothing_left(const struct attempt *attempt)
         expected.count += now.heap.count - base.heap.count;
         if (usage_difference(&expected) == NULL)
             return;
+        if (i >= 3)
+            stir();
         collect_scrubbed();
     }
     ck_abort_msg("%s, request %lu%s refused: %s", attempt->call->name,

@@ -100,7 +100,7 @@ START_TEST(test_lines_of_any_length_are_read)
 }
 END_TEST
 
-START_TEST(test_memstream_behaves_as_the_one_of_libc)
+START_TEST(test_memstream_behaves_as_posix_says)
 {
     expect_right(route_memstream());
     expect_right(route_memstream_seek());
@@ -388,7 +388,7 @@ source_route_suite(void)
     tcase_add_test(program, test_blocks_keep_the_contract_of_malloc);
     tcase_add_test(program, test_printing_into_new_blocks_is_complete);
     tcase_add_test(program, test_lines_of_any_length_are_read);
-    tcase_add_test(program, test_memstream_behaves_as_the_one_of_libc);
+    tcase_add_test(program, test_memstream_behaves_as_posix_says);
     tcase_add_test(program, test_names_of_files_are_found);
     tcase_add_test(program,
                    test_blocks_that_libc_grows_or_frees_are_taken_back);
