@@ -59,7 +59,7 @@ arena_implicit(void)
 #define STAMP_BURST 32
 #define STAMP_FRESH 1000000u /* ns */
 
-static ARENA_NOINLINE uint64_t
+static ARENA_NOINLINE void
 stamp_read(struct thread *self)
 {
     uint64_t now = arenap_os_coarse();
@@ -67,30 +67,13 @@ stamp_read(struct thread *self)
     self->stamp_countdown =
         now - self->stamp < STAMP_FRESH ? STAMP_BURST : 1;
     self->stamp = now;
-    return now;
 }
 
-static inline uint64_t
-stamp_now(struct thread *self)
-{
-    if (ARENA_LIKELY(self->stamp_countdown > 1)) {
-        self->stamp_countdown--;
-        return self->stamp;
-    }
-    return stamp_read(self);
-}
-
-/* A control block, all fields set but state and owner; those that plain
+/* Set the fields of a control block but for state and owner; those that plain
  * arenas do not use are left as they are. */
-static inline struct arena *
-explicit_make(struct thread *self, arena_kind_t kind)
+static inline void
+explicit_init(struct thread *self, struct arena *arena, arena_kind_t kind)
 {
-    struct arena *arena = arenap_control_take(&self->ring);
-
-    if (ARENA_UNLIKELY(arena == NULL)) {
-        arenap_fail_system(sizeof *arena);
-        return NULL;
-    }
     arena->chunks = NULL;
     arena->kind = (uint8_t)kind;
     arena->flags = 0;
@@ -105,7 +88,21 @@ explicit_make(struct thread *self, arena_kind_t kind)
     arena->owner_thread = self;
     arena->owner_serial = arenap_tls.serial;
     arena->plain = kind == ARENA_CONFINED;
-    arena->born = stamp_now(self);
+    arena->born = self->stamp;
+}
+
+/* A control block that is ready to be published. */
+static struct arena *
+explicit_make(struct thread *self, arena_kind_t kind)
+{
+    struct arena *arena = arenap_control_take(&self->ring);
+
+    if (ARENA_UNLIKELY(arena == NULL)) {
+        arenap_fail_system(sizeof *arena);
+        return NULL;
+    }
+    stamp_read(self);
+    explicit_init(self, arena, kind);
     return arena;
 }
 
@@ -121,19 +118,18 @@ explicit_check_rest(const struct arena *arena)
 }
 
 static inline void
-explicit_publish(struct thread *self, struct arena *arena)
+explicit_publish(struct thread *self, struct arena *arena, arena_kind_t kind)
 {
-    bool confined = arena->kind == ARENA_CONFINED;
-
-    arenap_count(&self->counts[arena->kind].count, 1);
+    arenap_count(&self->counts[kind].count, 1);
     atomic_store_explicit(&arena->state, ARENA_OPEN, memory_order_release);
     atomic_store_explicit(&arena->owner,
-                          confined ? arena->owner_serial : ARENA_NOBODY,
+                          kind == ARENA_CONFINED ? arenap_tls.serial
+                                                 : ARENA_NOBODY,
                           memory_order_release);
 }
 
-static inline struct arena *
-explicit_open(arena_kind_t kind)
+static ARENA_NOINLINE struct arena *
+explicit_open_slow(arena_kind_t kind)
 {
     struct thread *self = arenap_thread_self();
     struct arena *arena;
@@ -145,8 +141,25 @@ explicit_open(arena_kind_t kind)
     arena = explicit_make(self, kind);
     if (ARENA_LIKELY(arena != NULL)) {
         explicit_check_rest(arena);
-        explicit_publish(self, arena);
+        explicit_publish(self, arena, kind);
     }
+    return arena;
+}
+
+static inline struct arena *
+explicit_open(arena_kind_t kind)
+{
+    struct thread *self = arenap_tls.record;
+    struct arena *arena;
+
+    if (ARENA_UNLIKELY(self == NULL || self->ring.count <= ARENA_CONTROL_RING
+                       || self->stamp_countdown <= 1))
+        return explicit_open_slow(kind);
+    self->stamp_countdown--;
+    arena = arenap_control_take(&self->ring);
+    explicit_init(self, arena, kind);
+    explicit_check_rest(arena);
+    explicit_publish(self, arena, kind);
     return arena;
 }
 
@@ -229,7 +242,7 @@ tree_join(struct thread *self, struct arena *arena)
         parent->children = arena;
         parent->plain = false;
         arena->limited |= parent->limited;
-        explicit_publish(self, arena);
+        explicit_publish(self, arena, (arena_kind_t)arena->kind);
     }
     arenap_sync_tree_unlock();
     return result;
@@ -274,7 +287,7 @@ explicit_open_with(struct thread *self, arena_kind_t kind,
     arena->parent = options->parent;
     arena->plain = false;
     if (options->parent == NULL)
-        explicit_publish(self, arena);
+        explicit_publish(self, arena, kind);
     else if (tree_join(self, arena) != 0) {
         arenap_explicit_clean(arena);
         arenap_control_give(&self->ring, arena);
@@ -322,12 +335,6 @@ ARENA_NOINLINE static void *
 alloc_slow(struct arena *arena, size_t size, size_t align, bool zero)
 {
     struct thread *self = arenap_thread_self();
-    void *block;
-
-    if (arena != NULL && is_mine(arena) && arena->chunks == NULL
-        && arena->plain && size - 1 < AHEAD_FIRST && align <= ARENA_GRANULE
-        && (block = arenap_explicit_first(self, arena, size, zero)) != NULL)
-        return block;
 
     if (ARENA_UNLIKELY(self == NULL)) {
         arenap_fail_system(sizeof *self);
@@ -358,6 +365,21 @@ alloc_slow(struct arena *arena, size_t size, size_t align, bool zero)
 }
 
 /* --- Allocation: the fast half --- */
+
+/* Where the arena's run has no room. */
+static ARENA_NOINLINE void *
+alloc_more(struct arena *arena, size_t size, bool zero)
+{
+    void *block;
+
+    if (ARENA_LIKELY(arena != NULL && is_mine(arena) && arena->chunks == NULL
+                     && arena->plain && size - 1 < AHEAD_FIRST)) {
+        block = arenap_explicit_first(arenap_tls.record, arena, size, zero);
+        if (ARENA_LIKELY(block != NULL))
+            return block;
+    }
+    return alloc_slow(arena, size, ARENA_GRANULE, zero);
+}
 
 /* From a piece that this thread has of the arena.  Its bytes are zero. */
 static inline void *
@@ -410,7 +432,7 @@ arena_alloc(arena_t *arena, size_t size)
             return block;
         }
     }
-    return alloc_slow(arena, size, ARENA_GRANULE, true);
+    return alloc_more(arena, size, true);
 }
 
 void *
@@ -426,7 +448,7 @@ arena_alloc_uninit(arena_t *arena, size_t size)
             return block;
         }
     }
-    return alloc_slow(arena, size, ARENA_GRANULE, false);
+    return alloc_more(arena, size, false);
 }
 
 void *

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,11 +33,15 @@
 #define BUDGET_MOVES (10 * MS)
 #define BUDGET_PATIENCE 6
 
+#define NO_CHUNK UINT_MAX
+
 enum waiter_state { WAITING, GRANTED };
 
 struct waiter {
     struct waiter *next;
     size_t size;
+    unsigned source;     /* of the chunk that it may be handed, or NO_CHUNK */
+    struct chunk *chunk; /* that it was handed */
     _Atomic uint32_t state; /* enum waiter_state */
 };
 
@@ -46,6 +51,7 @@ static struct {
     _Atomic uint64_t waits, wait_ns, failures;
     pthread_mutex_t lock; /* of the queue, and of manual_count */
     struct waiter *first, **last;
+    size_t small; /* waiters of up to BUDGET_SMALL */
     _Atomic uint64_t served; /* when a waiter was, last */
     size_t manual_count;
 } budget = {.limit = ARENA_UNLIMITED,
@@ -89,14 +95,58 @@ arenap_budget_take(size_t size)
     budget_peak(atomic_fetch_add(&budget.charged, size) + size);
 }
 
-/* Hand over to whom it fits: those in front, and small ones behind. */
+static void
+queue_unlink(struct waiter **link)
+{
+    budget.small -= (*link)->size <= BUDGET_SMALL;
+    *link = (*link)->next;
+    if (*link == NULL)
+        budget.last = link;
+    atomic_fetch_sub(&arenap_budget_waiting, 1);
+}
+
+/* Take a waiter out of the queue, at *link, and let it go on. */
+static void
+queue_grant(struct waiter **link)
+{
+    struct waiter *waiter = *link;
+
+    queue_unlink(link);
+    atomic_store(&budget.served, arenap_os_now());
+    /* The waiter may be gone after the store; waking an address that nobody
+     * waits on does no harm. */
+    atomic_store(&waiter->state, GRANTED);
+    arenap_os_wake(&waiter->state, 1);
+}
+
+bool
+arenap_budget_hand_over(struct chunk *chunk)
+{
+    struct waiter *first;
+    bool taken;
+
+    if (atomic_load(&arenap_budget_waiting) == 0)
+        return false;
+    pthread_mutex_lock(&budget.lock);
+    first = budget.first;
+    taken = first != NULL && first->source == chunk->source
+            && first->size == chunk->charge;
+    if (taken) {
+        first->chunk = chunk;
+        queue_grant(&budget.first);
+    }
+    pthread_mutex_unlock(&budget.lock);
+    return taken;
+}
+
+/* Let those go on whom it fits: those in front, and small ones behind. */
 static void
 queue_serve(void)
 {
     struct waiter **link = &budget.first;
     bool blocked = false;
 
-    while (*link != NULL) {
+    while (*link != NULL && (!blocked || budget.small != 0)) {
         struct waiter *waiter = *link;
 
         if ((blocked && waiter->size > BUDGET_SMALL)
@@ -105,15 +155,7 @@ queue_serve(void)
             link = &waiter->next;
             continue;
         }
-        *link = waiter->next;
-        if (*link == NULL)
-            budget.last = link;
-        atomic_fetch_sub(&arenap_budget_waiting, 1);
-        atomic_store(&budget.served, arenap_os_now());
-        /* The waiter may be gone after the store; waking an address that
-         * nobody waits on does no harm. */
-        atomic_store(&waiter->state, GRANTED);
-        arenap_os_wake(&waiter->state, 1);
+        queue_grant(link);
     }
 }
 
@@ -157,6 +199,7 @@ queue_join(struct waiter *waiter)
     waiter->next = NULL;
     *budget.last = waiter;
     budget.last = &waiter->next;
+    budget.small += waiter->size <= BUDGET_SMALL;
     atomic_fetch_add(&arenap_budget_waiting, 1);
     queue_serve();
     pthread_mutex_unlock(&budget.lock);
@@ -172,10 +215,7 @@ queue_leave(struct waiter *waiter)
     for (struct waiter **link = &budget.first; *link; link = &(*link)->next) {
         if (*link != waiter)
             continue;
-        *link = waiter->next;
-        if (*link == NULL)
-            budget.last = link;
-        atomic_fetch_sub(&arenap_budget_waiting, 1);
+        queue_unlink(link);
         left = true;
         break;
     }
@@ -255,9 +295,10 @@ budget_fail(size_t size)
 }
 
 static ARENA_COLD int
-reserve_slow(size_t size)
+reserve_slow(size_t size, unsigned source, struct chunk **chunk)
 {
-    struct waiter waiter = {.size = size, .state = WAITING};
+    struct waiter waiter = {
+        .size = size, .source = source, .state = WAITING};
     uint64_t start;
     int saved = errno;
     bool done;
@@ -274,19 +315,27 @@ reserve_slow(size_t size)
     }
     atomic_fetch_add(&budget.wait_ns, arenap_os_now() - start);
     errno = saved;
+    *chunk = waiter.chunk;
     return done ? 0 : budget_fail(size);
+}
+
+int
+arenap_budget_reserve_chunk(size_t size, unsigned source,
+                            struct chunk **chunk)
+{
+    *chunk = NULL;
+    if (ARENA_LIKELY((!arenap_budget_is_short() || size <= BUDGET_SMALL)
+                     && budget_try(size)))
+        return 0;
+    return reserve_slow(size, source, chunk);
 }
 
 int
 arenap_budget_reserve(size_t size)
 {
-    if (ARENA_LIKELY((atomic_load_explicit(&arenap_budget_waiting,
-                                           memory_order_relaxed)
-                          == 0
-                      || size <= BUDGET_SMALL)
-                     && budget_try(size)))
-        return 0;
-    return reserve_slow(size);
+    struct chunk *none;
+
+    return arenap_budget_reserve_chunk(size, NO_CHUNK, &none);
 }
 
 /* --- Figures --- */
@@ -389,6 +438,7 @@ arenap_budget_fork_child(size_t held)
     atomic_store(&budget.charged, held);
     budget.first = NULL;
     budget.last = &budget.first;
+    budget.small = 0;
     atomic_store(&arenap_budget_waiting, 0);
 }
 

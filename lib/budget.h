@@ -18,6 +18,17 @@
  * -1 with errno ENOMEM.  Collects: hold no lock. */
 int arenap_budget_reserve(size_t size);
 
+struct chunk;
+
+/* As arenap_budget_reserve; but if it has to wait, it may be handed a chunk
+ * of that charge and source which another thread gave back, in *chunk. */
+int arenap_budget_reserve_chunk(size_t size, unsigned source,
+                                struct chunk **chunk);
+
+/* Hand a chunk over to who waits in front for just such a one.  False if
+ * nobody does. */
+bool arenap_budget_hand_over(struct chunk *chunk);
+
 /* Take bytes that are held already, over the limit if need be. */
 void arenap_budget_take(size_t size);
 

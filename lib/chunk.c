@@ -62,6 +62,8 @@ arenap_chunk_release(struct chunk *chunk)
 {
     size_t charge = chunk->charge;
 
+    if (arenap_budget_hand_over(chunk))
+        return;
     arenap_pagemap_set(chunk, chunk->length, NULL);
     switch ((enum chunk_source)chunk->source) {
     case CHUNK_ALIGNED:
@@ -299,15 +301,29 @@ chunk_hand_out(struct thread *self, struct arena *arena, struct chunk *chunk)
     return chunk;
 }
 
+/* A chunk that another arena had. */
+static void
+chunk_renew(struct chunk *chunk)
+{
+    chunk->next = NULL;
+    chunk->start = (char *)(chunk + 1);
+    chunk->zeroed = false;
+}
+
 /* Reserve and make a chunk; the arena's limit has been taken. */
 static struct chunk *
 chunk_reserve(enum chunk_source source, struct arena *arena, size_t length,
               size_t charge, bool zero)
 {
-    struct chunk *chunk = NULL;
+    struct chunk *chunk = NULL, *handed;
 
-    if (arenap_budget_reserve(charge) == 0)
-        chunk = chunk_make(source, length, charge, zero);
+    if (arenap_budget_reserve_chunk(charge, source, &handed) == 0) {
+        chunk = handed;
+        if (chunk != NULL)
+            chunk_renew(chunk);
+        else
+            chunk = chunk_make(source, length, charge, zero);
+    }
     if (chunk == NULL)
         limit_give(arena, NULL, charge);
     return chunk;

@@ -36,6 +36,14 @@ arenap_control_take(struct control_ring *ring)
     return arena;
 }
 
+/* Put back a closed control block into a ring that is not full. */
+static inline void
+arenap_control_put(struct control_ring *ring, struct arena *arena)
+{
+    ring->block[(ring->head + ring->count) % CONTROL_ROOM] = arena;
+    ring->count++;
+}
+
 /* Put back a closed control block. */
 static inline void
 arenap_control_give(struct control_ring *ring, struct arena *arena)
@@ -45,8 +53,7 @@ arenap_control_give(struct control_ring *ring, struct arena *arena)
         ring->head = (ring->head + 1) % CONTROL_ROOM;
         ring->count--;
     }
-    ring->block[(ring->head + ring->count) % CONTROL_ROOM] = arena;
-    ring->count++;
+    arenap_control_put(ring, arena);
 }
 
 /* The thread ends: all its closed blocks go to everyone. */

@@ -115,16 +115,4 @@ arenap_explicit_first(struct thread *self, struct arena *arena, size_t size,
     return start;
 }
 
-/* The only chunk of a plain arena that is closed. */
-static inline void
-arenap_chunk_give_first(struct thread *self, struct chunk *chunk)
-{
-    arenap_count(&self->counts[ARENA_CONFINED].reserved,
-                 (size_t)0 - ARENA_PAGE);
-    atomic_store_explicit(chunk->slot, &arenap_pagemap_cached,
-                          memory_order_release);
-    if (ARENA_UNLIKELY(!arenap_cache_give_first(&self->cache, chunk)))
-        arenap_chunk_release(chunk);
-}
-
 #endif

@@ -289,6 +289,8 @@ is_libc_block(const struct thread *self, const void *ptr)
         || dladdr(ptr, &info) != 0
         || !arenap_os_readable((const size_t *)ptr - 1))
         return false;
+    if (!arenap_os_malloc_is_libc())
+        return true; /* blocks of others have no header that we know */
     size = ((const size_t *)ptr)[-1] & ~(size_t)7;
     return size >= 32 && size <= PTRDIFF_MAX
            && (size & (ARENA_GRANULE - 1)) == 0;

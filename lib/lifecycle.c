@@ -292,23 +292,25 @@ close_slow(struct arena *arena)
 }
 
 /* A plain arena of the calling thread: it has chunks and nothing else. */
-static inline int
-close_plain(struct thread *self, struct arena *arena)
+static inline void
+close_mark_plain(struct thread *self, struct arena *arena)
 {
-    struct chunk *chunk = arena->chunks;
-
     atomic_store_explicit(&arena->owner, ARENA_NOBODY, memory_order_relaxed);
     atomic_store_explicit(&arena->state, 0, memory_order_relaxed);
     atomic_store_explicit(
         &arena->epoch,
         atomic_load_explicit(&arena->epoch, memory_order_relaxed) + 1,
         memory_order_release);
-    if (ARENA_LIKELY(chunk != NULL && chunk->next == NULL
-                     && chunk->slot != NULL))
-        arenap_chunk_give_first(self, chunk);
-    else
-        arenap_explicit_free(self, arena, chunk, NULL);
     arenap_count(&self->counts[ARENA_CONFINED].count, (size_t)0 - 1);
+}
+
+static ARENA_NOINLINE int
+close_plain(struct arena *arena)
+{
+    struct thread *self = arenap_tls.record;
+
+    close_mark_plain(self, arena);
+    arenap_explicit_free(self, arena, arena->chunks, NULL);
     arenap_control_give(&self->ring, arena);
     return 0;
 }
@@ -317,15 +319,31 @@ int
 arena_close(arena_t *arena)
 {
     struct thread *self = arenap_tls.record;
+    struct chunk *chunk;
 
     if (arena == NULL)
         return 0;
-    if (ARENA_LIKELY(
+    if (ARENA_UNLIKELY(
             atomic_load_explicit(&arena->owner, memory_order_relaxed)
-                == arenap_tls.serial
-            && arena->plain))
-        return close_plain(self, arena);
-    return close_slow(arena);
+                != arenap_tls.serial
+            || !arena->plain))
+        return close_slow(arena);
+    /* Its only chunk goes to the cache, if nothing stands in the way. */
+    chunk = arena->chunks;
+    if (ARENA_UNLIKELY(chunk == NULL || chunk->next != NULL
+                       || chunk->slot == NULL
+                       || self->ring.count == CONTROL_ROOM))
+        return close_plain(arena);
+    /* Before it is in the cache, from where others may take it. */
+    atomic_store_explicit(chunk->slot, &arenap_pagemap_cached,
+                          memory_order_release);
+    if (ARENA_UNLIKELY(!arenap_cache_give_first(&self->cache, chunk)))
+        return close_plain(arena);
+    arenap_count(&self->counts[ARENA_CONFINED].reserved,
+                 (size_t)0 - ARENA_PAGE);
+    close_mark_plain(self, arena);
+    arenap_control_put(&self->ring, arena);
+    return 0;
 }
 
 /* --- Close, waiting --- */

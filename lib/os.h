@@ -31,6 +31,9 @@ bool arenap_os_guard(void *address, size_t size);
 /* May the 8 bytes at an address be read?  Asks the system. */
 bool arenap_os_readable(const void *address);
 
+/* Is malloc libc's own?  Not under a checker, or with another one in front. */
+bool arenap_os_malloc_is_libc(void);
+
 /* malloc_usable_size. */
 size_t arenap_os_usable(void *block);
 

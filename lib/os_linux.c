@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -90,6 +91,26 @@ arenap_os_readable(const void *address)
             && errno == EFAULT;
     errno = saved;
     return !fault;
+}
+
+bool
+arenap_os_malloc_is_libc(void)
+{
+    static _Atomic int known; /* 0: not yet, 1: it is, 2: it is not */
+    void *function, *other;
+    Dl_info of_malloc, of_libc;
+
+    if (atomic_load_explicit(&known, memory_order_relaxed) == 0) {
+        function = dlsym(RTLD_DEFAULT, "malloc");
+        other = dlsym(RTLD_DEFAULT, "getenv");
+        atomic_store(&known,
+                     dladdr(function, &of_malloc) != 0
+                             && dladdr(other, &of_libc) != 0
+                             && of_malloc.dli_fbase == of_libc.dli_fbase
+                         ? 1
+                         : 2);
+    }
+    return atomic_load_explicit(&known, memory_order_relaxed) == 1;
 }
 
 size_t

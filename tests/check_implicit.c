@@ -446,7 +446,7 @@ END_TEST
 /* --- Dropping --- */
 
 /* Blocks of one size, some of them kept in a table. */
-struct flock {
+struct batch {
     size_t count, size, align;
     size_t every; /* keep each every-th; 0: none */
     uintptr_t *hidden;
@@ -456,67 +456,67 @@ struct flock {
 static void *volatile in_static[HERD];
 
 static bool
-flock_keeps(const struct flock *flock, size_t i)
+batch_keeps(const struct batch *batch, size_t i)
 {
-    return flock->every != 0 && i % flock->every == 0;
+    return batch->every != 0 && i % batch->every == 0;
 }
 
 static void *
-flock_build_main(void *arg)
+batch_build_main(void *arg)
 {
-    struct flock *flock = arg;
+    struct batch *batch = arg;
 
-    for (size_t i = 0; i < flock->count; i++) {
-        char *block = arena_alloc_aligned(NULL, flock->size, flock->align);
+    for (size_t i = 0; i < batch->count; i++) {
+        char *block = arena_alloc_aligned(NULL, batch->size, batch->align);
 
         if (block == NULL) {
-            flock->refused++;
+            batch->refused++;
             return NULL;
         }
-        flock->dirty += !block_is_zero(block, flock->size);
-        fill_block(block, flock->size, i);
-        flock->hidden[i] = hide(block);
-        if (flock_keeps(flock, i))
-            in_static[i] = block + (i % 3 * flock->size) / 2;
+        batch->dirty += !block_is_zero(block, batch->size);
+        fill_block(block, batch->size, i);
+        batch->hidden[i] = hide(block);
+        if (batch_keeps(batch, i))
+            in_static[i] = block + (i % 3 * batch->size) / 2;
     }
     return NULL;
 }
 
 static void
-flock_build(struct flock *flock)
+batch_build(struct batch *batch)
 {
-    flock->hidden = calloc(flock->count, sizeof *flock->hidden);
-    ck_assert_ptr_nonnull(flock->hidden);
-    run_in_thread(flock_build_main, flock);
-    ck_assert_uint_eq(flock->refused, 0);
-    ck_assert_uint_eq(flock->dirty, 0);
-    ck_assert_uint_eq(blocks_held(), flock->count);
-    ck_assert_uint_eq(bytes_requested(), flock->count * flock->size);
+    batch->hidden = calloc(batch->count, sizeof *batch->hidden);
+    ck_assert_ptr_nonnull(batch->hidden);
+    run_in_thread(batch_build_main, batch);
+    ck_assert_uint_eq(batch->refused, 0);
+    ck_assert_uint_eq(batch->dirty, 0);
+    ck_assert_uint_eq(blocks_held(), batch->count);
+    ck_assert_uint_eq(bytes_requested(), batch->count * batch->size);
 }
 
 static void *
-flock_inspect_main(void *arg)
+batch_inspect_main(void *arg)
 {
-    struct flock *flock = arg;
+    struct batch *batch = arg;
 
-    for (size_t i = 0; i < flock->count; i++) {
-        if (flock_keeps(flock, i))
-            flock->damaged += !block_holds(reveal(flock->hidden[i]),
-                                           flock->size, i);
+    for (size_t i = 0; i < batch->count; i++) {
+        if (batch_keeps(batch, i))
+            batch->damaged += !block_holds(reveal(batch->hidden[i]),
+                                           batch->size, i);
     }
     return NULL;
 }
 
 static void
-flock_expect_intact(struct flock *flock)
+batch_expect_intact(struct batch *batch)
 {
-    flock->damaged = 0;
-    run_in_thread(flock_inspect_main, flock);
-    ck_assert_uint_eq(flock->damaged, 0);
+    batch->damaged = 0;
+    run_in_thread(batch_inspect_main, batch);
+    ck_assert_uint_eq(batch->damaged, 0);
 }
 
 static void
-flock_drop(void)
+batch_drop(void)
 {
     for (size_t i = 0; i < HERD; i++)
         in_static[i] = NULL;
@@ -524,7 +524,7 @@ flock_drop(void)
 
 /* So many blocks that they take some megabytes. */
 static size_t
-flock_count(size_t size)
+batch_count(size_t size)
 {
     return size > 10000 ? 100 : test_scaled(HERD);
 }
@@ -534,49 +534,49 @@ flock_count(size_t size)
 START_TEST(test_drop_half_of_the_blocks_frees_just_those)
 {
     size_t size = block_sizes[_i];
-    struct flock flock = {.count = flock_count(size), .size = size,
+    struct batch batch = {.count = batch_count(size), .size = size,
                           .align = 16, .every = 2};
 
-    flock_build(&flock);
+    batch_build(&batch);
     collect_times(2);
-    expect_nearly_all(flock.count - blocks_held(), flock.count / 2);
+    expect_nearly_all(batch.count - blocks_held(), batch.count / 2);
     collect_times(18);
-    flock_expect_intact(&flock);
-    ck_assert_uint_ge(blocks_held(), flock.count / 2);
+    batch_expect_intact(&batch);
+    ck_assert_uint_ge(blocks_held(), batch.count / 2);
     ck_assert_uint_eq(bytes_requested(), blocks_held() * size);
-    flock_drop();
+    batch_drop();
     expect_settled(base);
-    free(flock.hidden);
+    free(batch.hidden);
 }
 END_TEST
 
 START_TEST(test_drop_aligned_blocks_frees_them)
 {
-    struct flock flock = {.count = 300, .size = 100,
+    struct batch batch = {.count = 300, .size = 100,
                           .align = (size_t)1 << _i, .every = 3};
 
-    flock_build(&flock);
+    batch_build(&batch);
     collect_times(2);
-    expect_nearly_all(flock.count - blocks_held(), 200);
-    flock_expect_intact(&flock);
-    flock_drop();
+    expect_nearly_all(batch.count - blocks_held(), 200);
+    batch_expect_intact(&batch);
+    batch_drop();
     expect_settled(base);
-    free(flock.hidden);
+    free(batch.hidden);
 }
 END_TEST
 
 static void *
-flock_free_main(void *arg)
+batch_free_main(void *arg)
 {
-    struct flock *flock = arg;
+    struct batch *batch = arg;
 
-    for (size_t i = 0; i < flock->count; i++) {
-        if (!flock_keeps(flock, i))
+    for (size_t i = 0; i < batch->count; i++) {
+        if (!batch_keeps(batch, i))
             continue;
         errno = 0;
-        arena_free(reveal(flock->hidden[i]));
-        flock->refused += errno != 0;
-        flock->freed++;
+        arena_free(reveal(batch->hidden[i]));
+        batch->refused += errno != 0;
+        batch->freed++;
         in_static[i] = NULL;
     }
     return NULL;
@@ -586,17 +586,17 @@ flock_free_main(void *arg)
 START_TEST(test_drop_and_free_mixed_counts_each_block_once)
 {
     size_t size = block_sizes[_i];
-    struct flock flock = {.count = flock_count(size), .size = size,
+    struct batch batch = {.count = batch_count(size), .size = size,
                           .align = 16, .every = 3};
 
-    flock_build(&flock);
-    run_in_thread(flock_free_main, &flock);
-    ck_assert_uint_eq(flock.refused, 0);
-    ck_assert_uint_eq(blocks_held(), flock.count - flock.freed);
+    batch_build(&batch);
+    run_in_thread(batch_free_main, &batch);
+    ck_assert_uint_eq(batch.refused, 0);
+    ck_assert_uint_eq(blocks_held(), batch.count - batch.freed);
     expect_settled(base);
     collect_times(3);
     expect_usage(base);
-    free(flock.hidden);
+    free(batch.hidden);
 }
 END_TEST
 
@@ -639,15 +639,15 @@ END_TEST
 static void *
 pin_build_main(void *arg)
 {
-    struct flock *flock = arg;
+    struct batch *batch = arg;
 
-    for (size_t i = 0; i < flock->count; i++) {
-        char *block = arena_alloc(NULL, flock->size);
+    for (size_t i = 0; i < batch->count; i++) {
+        char *block = arena_alloc(NULL, batch->size);
 
-        flock->refused += block == NULL || arena_pin(block) != 0;
+        batch->refused += block == NULL || arena_pin(block) != 0;
         if (block != NULL)
-            fill_block(block, flock->size, i);
-        flock->hidden[i] = hide(block);
+            fill_block(block, batch->size, i);
+        batch->hidden[i] = hide(block);
     }
     return NULL;
 }
@@ -655,29 +655,29 @@ pin_build_main(void *arg)
 static void *
 unpin_main(void *arg)
 {
-    struct flock *flock = arg;
+    struct batch *batch = arg;
 
-    for (size_t i = 0; i < flock->count; i++)
-        flock->refused += arena_unpin(reveal(flock->hidden[i])) != 0;
+    for (size_t i = 0; i < batch->count; i++)
+        batch->refused += arena_unpin(reveal(batch->hidden[i])) != 0;
     return NULL;
 }
 
 START_TEST(test_pin_keeps_blocks_until_unpin)
 {
-    struct flock flock = {.count = 500, .size = 400, .every = 1};
+    struct batch batch = {.count = 500, .size = 400, .every = 1};
 
-    flock.hidden = calloc(flock.count, sizeof *flock.hidden);
-    ck_assert_ptr_nonnull(flock.hidden);
-    run_in_thread(pin_build_main, &flock);
+    batch.hidden = calloc(batch.count, sizeof *batch.hidden);
+    ck_assert_ptr_nonnull(batch.hidden);
+    run_in_thread(pin_build_main, &batch);
     collect_times(5);
-    flock_expect_intact(&flock);
-    ck_assert_uint_eq(blocks_held(), flock.count);
-    run_in_thread(unpin_main, &flock);
-    ck_assert_uint_eq(flock.refused, 0);
+    batch_expect_intact(&batch);
+    ck_assert_uint_eq(blocks_held(), batch.count);
+    run_in_thread(unpin_main, &batch);
+    ck_assert_uint_eq(batch.refused, 0);
     collect_times(2);
-    expect_nearly_all(flock.count - blocks_held(), flock.count);
+    expect_nearly_all(batch.count - blocks_held(), batch.count);
     expect_settled(base);
-    free(flock.hidden);
+    free(batch.hidden);
 }
 END_TEST
 

@@ -355,18 +355,10 @@ static arena_usage_t
 usage_to_expect(const arena_usage_t *before)
 {
     arena_usage_t now = usage_now(), expected = *before;
-    const arena_usage_pool_t *global = &POOL(now, ARENA_GLOBAL);
 
-    expected.reserved += global->reserved + now.heap.reserved
-                         - POOL(*before, ARENA_GLOBAL).reserved
-                         - before->heap.reserved;
-    expected.requested += global->requested + now.heap.requested
-                          - POOL(*before, ARENA_GLOBAL).requested
-                          - before->heap.requested;
-    expected.count += global->count + now.heap.count
-                      - POOL(*before, ARENA_GLOBAL).count
-                      - before->heap.count;
-    POOL(expected, ARENA_GLOBAL) = *global;
+    usage_forgive(&expected, &POOL(expected, ARENA_GLOBAL),
+                  &POOL(now, ARENA_GLOBAL));
+    usage_forgive(&expected, &expected.heap, &now.heap);
     return expected;
 }
 

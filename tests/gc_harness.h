@@ -121,24 +121,67 @@ stir(void)
     collect_times(2);
 }
 
-/* Collect until the counters are as in an earlier snapshot. */
+/* An earlier snapshot, but for one pool and what it adds to the totals, which
+ * are as they are now. */
 HARNESS void
+usage_forgive(arena_usage_t *before, arena_usage_pool_t *pool,
+              const arena_usage_pool_t *pool_now)
+{
+    before->reserved += pool_now->reserved - pool->reserved;
+    before->requested += pool_now->requested - pool->requested;
+    before->count += pool_now->count - pool->count;
+    *pool = *pool_now;
+}
+
+/* As usage_difference, but where mappings are placed in another way than the
+ * system's, as valgrind does, the collector's own block cannot be moved: one
+ * or two may stay. */
+HARNESS const char *
+settled_difference(const arena_usage_t *before)
+{
+    const char *difference = usage_difference(before);
+    arena_usage_t now = usage_now(), expected = *before;
+
+    if (difference == NULL || !malloc_is_replaced()
+        || now.count > before->count + 2)
+        return difference;
+    usage_forgive(&expected, &POOL(expected, ARENA_AUTO),
+                  &POOL(now, ARENA_AUTO));
+    usage_forgive(&expected, &POOL(expected, ARENA_IMPLICIT),
+                  &POOL(now, ARENA_IMPLICIT));
+    return usage_difference(&expected);
+}
+
+/* Collect until the counters are as in an earlier snapshot; returns how they
+ * differ at last. */
+HARNESS const char *
 settle(const arena_usage_t *before)
 {
-    for (size_t i = 0; i < COLLECTIONS_MOST; i++) {
-        if (usage_difference(before) == NULL)
-            return;
+    const char *difference = settled_difference(before);
+
+    for (size_t i = 0; i < COLLECTIONS_MOST && difference != NULL; i++) {
         if (i >= 3)
             stir();
         collect_scrubbed();
+        difference = settled_difference(before);
     }
+    return difference;
 }
 
 /* They are, at the latest after some collections. */
 #define expect_settled(before)                                                \
     do {                                                                      \
-        settle(&(before));                                                    \
-        expect_usage(before);                                                 \
+        const char *unsettled_ = settle(&(before));                           \
+        ck_assert_msg(unsettled_ == NULL, "usage changed: %s", unsettled_);   \
+    } while (0)
+
+/* All of them; but for those that settled_difference lets stay. */
+#define expect_all(part, total)                                               \
+    do {                                                                      \
+        size_t part_ = (part), total_ = (total);                              \
+        size_t fewest_ = malloc_is_replaced() ? total_ - 2 : total_;          \
+        ck_assert_msg(part_ >= fewest_ && part_ <= total_,                    \
+                      "%s: %zu of %zu", #part, part_, total_);                \
     } while (0)
 
 /* Of total, at least 99 in a hundred. */
@@ -437,10 +480,14 @@ herd_drop(struct herd *herd)
     ck_assert_uint_eq(herd->refused, 0);
 }
 
-/* Free the books, which the close actions of living members still need. */
+/* Free the books, unless the close actions of living members need them. */
 HARNESS void
 herd_free(struct herd *herd)
 {
+    size_t notified = herd_notified(herd, true) + herd_notified(herd, false);
+
+    if (herd->action && notified < herd->count)
+        return;
     for (size_t i = 0; i < herd->count; i++)
         free(herd->members[i].blocks);
     free(herd->members);
