@@ -69,8 +69,8 @@ stamp_read(struct thread *self)
     self->stamp = now;
 }
 
-/* Set the fields of a control block but for state and owner; those that plain
- * arenas do not use are left as they are. */
+/* Set the fields of a control block but for state and owner.  The rest is as
+ * in one never used: who closes an arena sees to that. */
 static inline void
 explicit_init(struct thread *self, struct arena *arena, arena_kind_t kind)
 {
@@ -81,11 +81,6 @@ explicit_init(struct thread *self, struct arena *arena, arena_kind_t kind)
     arena->limited = false;
     arena->bump = arena->end = arena->zeroed = NULL;
     arena->tally = 0;
-    atomic_store_explicit(&arena->reserved, 0, memory_order_relaxed);
-    atomic_store_explicit(&arena->requested, 0, memory_order_relaxed);
-    atomic_store_explicit(&arena->blocks, 0, memory_order_relaxed);
-    arena->marks = NULL;
-    arena->owner_thread = self;
     arena->owner_serial = arenap_tls.serial;
     arena->plain = kind == ARENA_CONFINED;
     arena->born = self->stamp;
@@ -106,10 +101,12 @@ explicit_make(struct thread *self, arena_kind_t kind)
     return arena;
 }
 
-/* The fields that it leaves must be as in a control block never used. */
-static void
+static inline void
 explicit_check_rest(const struct arena *arena)
 {
+    ARENA_ASSERT(atomic_load(&arena->reserved) == 0 && arena->marks == NULL);
+    ARENA_ASSERT(atomic_load(&arena->requested) == 0);
+    ARENA_ASSERT(atomic_load(&arena->blocks) == 0);
     ARENA_ASSERT(arena->parent == NULL && arena->children == NULL);
     ARENA_ASSERT(arena->actions == NULL && arena->holds == NULL);
     ARENA_ASSERT(arena->name == NULL && arena->limit == 0);
@@ -152,7 +149,9 @@ explicit_open(arena_kind_t kind)
     struct thread *self = arenap_tls.record;
     struct arena *arena;
 
-    if (ARENA_UNLIKELY(self == NULL || self->ring.count <= ARENA_CONTROL_RING
+    if (ARENA_UNLIKELY(self == NULL
+                       || arenap_control_count(&self->ring)
+                              <= ARENA_CONTROL_RING
                        || self->stamp_countdown <= 1))
         return explicit_open_slow(kind);
     self->stamp_countdown--;
@@ -366,14 +365,14 @@ alloc_slow(struct arena *arena, size_t size, size_t align, bool zero)
 
 /* --- Allocation: the fast half --- */
 
-/* Where the arena's run has no room. */
+/* Where the run of an arena of the calling thread has no room. */
 static ARENA_NOINLINE void *
-alloc_more(struct arena *arena, size_t size, bool zero)
+alloc_mine(struct arena *arena, size_t size, bool zero)
 {
     void *block;
 
-    if (ARENA_LIKELY(arena != NULL && is_mine(arena) && arena->chunks == NULL
-                     && arena->plain && size - 1 < AHEAD_FIRST)) {
+    if (ARENA_LIKELY(arena->chunks == NULL && arena->plain
+                     && size - 1 < AHEAD_FIRST)) {
         block = arenap_explicit_first(arenap_tls.record, arena, size, zero);
         if (ARENA_LIKELY(block != NULL))
             return block;
@@ -428,11 +427,12 @@ arena_alloc(arena_t *arena, size_t size)
                              && size - 1
                                     < (size_t)(arena->zeroed - arena->bump)))
                 return take(arena, size);
-        } else if ((block = alloc_piece(arena, size)) != NULL) {
-            return block;
+            return alloc_mine(arena, size, true);
         }
+        if ((block = alloc_piece(arena, size)) != NULL)
+            return block;
     }
-    return alloc_more(arena, size, true);
+    return alloc_slow(arena, size, ARENA_GRANULE, true);
 }
 
 void *
@@ -444,11 +444,12 @@ arena_alloc_uninit(arena_t *arena, size_t size)
         if (ARENA_LIKELY(is_mine(arena))) {
             if (ARENA_LIKELY(size - 1 < (size_t)(arena->end - arena->bump)))
                 return take(arena, size);
-        } else if ((block = alloc_piece(arena, size)) != NULL) {
-            return block;
+            return alloc_mine(arena, size, false);
         }
+        if ((block = alloc_piece(arena, size)) != NULL)
+            return block;
     }
-    return alloc_more(arena, size, false);
+    return alloc_slow(arena, size, ARENA_GRANULE, false);
 }
 
 void *

@@ -267,7 +267,7 @@ budget_wait(struct waiter *waiter)
 {
     uint64_t spare = BUDGET_ACTIONS;
 
-    arenap_os_scrub_stack();
+    arenap_os_scrub();
     budget_collect(-1);
     for (int round = 0; round < BUDGET_SLEEPS; round++) {
         if (waiter_served(waiter)

@@ -171,7 +171,15 @@ cache_empty(struct chunk_cache *cache)
             all = chunk;
         }
     }
-    cache->bytes = 0;
+    while (arenap_cache_read(&cache->firsts) != 0) {
+        struct chunk *chunk =
+            cache->first[arenap_cache_read(&cache->firsts) - 1];
+
+        arenap_cache_add(&cache->firsts, (size_t)0 - 1);
+        chunk->next = all;
+        all = chunk;
+    }
+    atomic_store(&cache->bytes, 0);
     return all;
 }
 
@@ -234,7 +242,8 @@ arenap_chunk_cached(void)
     size_t bytes = 0;
 
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next)
-        bytes += t->cache.bytes;
+        bytes += arenap_cache_read(&t->cache.bytes)
+                 + arenap_cache_read(&t->cache.firsts) * ARENA_PAGE;
     return bytes;
 }
 
@@ -257,7 +266,9 @@ arenap_chunk_flush_all(void)
     if (!arenap_os_has_heavy)
         return false;
     for (t = arenap_thread_first(); t != NULL && !any; t = t->next)
-        any = atomic_load_explicit(&t->cache.bytes, memory_order_relaxed) != 0;
+        any = (arenap_cache_read(&t->cache.bytes)
+               | arenap_cache_read(&t->cache.firsts))
+              != 0;
     if (!any || !atomic_compare_exchange_strong(&flushing, &none, 1))
         return false;
     any = false;

@@ -24,7 +24,8 @@ struct thread;
  * that the system's heap has no gaps between neighbours. */
 #define CHUNK_CLASSES 6
 #define CHUNK_MALLOC_HEADER ((size_t)16)
-#define CHUNK_CACHE_BYTES ((size_t)256 * 1024)
+#define CHUNK_CACHE_BYTES ((size_t)192 * 1024)
+#define CHUNK_FIRSTS ((size_t)16)
 
 enum chunk_source {
     CHUNK_ALIGNED, /* posix_memalign */
@@ -59,8 +60,11 @@ enum {
 struct chunk_cache {
     _Atomic uint32_t busy;  /* set by its thread */
     _Atomic uint32_t steal; /* CACHE_... bits: not zero keeps it out */
-    _Atomic size_t bytes;   /* written by who may change the lists */
+    /* Of class 0, of which most are: a stack.  Of all others: lists. */
+    _Atomic size_t firsts;
+    _Atomic size_t bytes;
     struct chunk *list[CHUNK_CLASSES];
+    struct chunk *first[CHUNK_FIRSTS];
 };
 
 /* Enter the cache; false when somebody empties it. */
@@ -82,21 +86,58 @@ arenap_cache_leave(struct chunk_cache *cache)
     atomic_store_explicit(&cache->busy, 0, memory_order_release);
 }
 
+/* Add to a counter of the cache; inside, or when nobody else is. */
 static inline void
-arenap_cache_add(struct chunk_cache *cache, size_t bytes)
+arenap_cache_add(_Atomic size_t *counter, size_t n)
 {
-    atomic_store_explicit(
-        &cache->bytes,
-        atomic_load_explicit(&cache->bytes, memory_order_relaxed) + bytes,
-        memory_order_relaxed);
+    if (ARENA_OS_TSAN)
+        atomic_store_explicit(
+            counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+            memory_order_relaxed);
+    else
+        *(size_t *)(void *)counter += n;
+}
+
+static inline size_t
+arenap_cache_read(_Atomic size_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* A chunk of class 0, or NULL. */
+static inline struct chunk *
+arenap_cache_take_first(struct chunk_cache *cache)
+{
+    struct chunk *chunk = NULL;
+    size_t n;
+
+    if (ARENA_UNLIKELY(!arenap_cache_enter(cache)))
+        return NULL;
+    n = arenap_cache_read(&cache->firsts);
+    if (ARENA_LIKELY(n != 0)) {
+        chunk = cache->first[n - 1];
+        arenap_cache_add(&cache->firsts, (size_t)0 - 1);
+    }
+    arenap_cache_leave(cache);
+    return chunk;
 }
 
 static inline bool
-arenap_cache_has_room(const struct chunk_cache *cache, size_t bytes)
+arenap_cache_give_first(struct chunk_cache *cache, struct chunk *chunk)
 {
-    return atomic_load_explicit(&cache->bytes, memory_order_relaxed) + bytes
-               <= CHUNK_CACHE_BYTES
-           && !arenap_budget_is_short();
+    size_t n;
+    bool fits;
+
+    if (ARENA_UNLIKELY(!arenap_cache_enter(cache)))
+        return false;
+    n = arenap_cache_read(&cache->firsts);
+    fits = n < CHUNK_FIRSTS && !arenap_budget_is_short();
+    if (ARENA_LIKELY(fits)) {
+        cache->first[n] = chunk;
+        arenap_cache_add(&cache->firsts, 1);
+    }
+    arenap_cache_leave(cache);
+    return fits;
 }
 
 static inline struct chunk *
@@ -104,12 +145,14 @@ arenap_cache_take(struct chunk_cache *cache, unsigned class)
 {
     struct chunk *chunk;
 
+    if (class == 0)
+        return arenap_cache_take_first(cache);
     if (!arenap_cache_enter(cache))
         return NULL;
     chunk = cache->list[class];
     if (chunk != NULL) {
         cache->list[class] = chunk->next;
-        arenap_cache_add(cache, (size_t)0 - chunk->charge);
+        arenap_cache_add(&cache->bytes, (size_t)0 - chunk->charge);
     }
     arenap_cache_leave(cache);
     return chunk;
@@ -120,31 +163,17 @@ arenap_cache_give(struct chunk_cache *cache, struct chunk *chunk)
 {
     bool fits;
 
+    if (chunk->class == 0)
+        return arenap_cache_give_first(cache, chunk);
     if (chunk->class == CHUNK_CLASSES || !arenap_cache_enter(cache))
         return false;
-    fits = arenap_cache_has_room(cache, chunk->charge);
+    fits = arenap_cache_read(&cache->bytes) + chunk->charge
+               <= CHUNK_CACHE_BYTES
+           && !arenap_budget_is_short();
     if (fits) {
         chunk->next = cache->list[chunk->class];
         cache->list[chunk->class] = chunk;
-        arenap_cache_add(cache, chunk->charge);
-    }
-    arenap_cache_leave(cache);
-    return fits;
-}
-
-/* As these two, of class 0. */
-static inline bool
-arenap_cache_give_first(struct chunk_cache *cache, struct chunk *chunk)
-{
-    bool fits;
-
-    if (ARENA_UNLIKELY(!arenap_cache_enter(cache)))
-        return false;
-    fits = arenap_cache_has_room(cache, ARENA_PAGE);
-    if (ARENA_LIKELY(fits)) {
-        chunk->next = cache->list[0];
-        cache->list[0] = chunk;
-        arenap_cache_add(cache, ARENA_PAGE);
+        arenap_cache_add(&cache->bytes, chunk->charge);
     }
     arenap_cache_leave(cache);
     return fits;

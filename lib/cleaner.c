@@ -131,7 +131,7 @@ cleaner_main(void *unused)
         arenap_budget_serve();
         while ((node = queue_take()) != NULL)
             cleaner_run(node);
-        arenap_os_scrub_stack();
+        arenap_os_scrub();
         arenap_os_wait(&cleaner.wake, seen, ARENA_OS_NEVER);
     }
     return unused;

@@ -85,10 +85,9 @@ void
 arenap_control_flush(struct control_ring *ring)
 {
     pthread_mutex_lock(&control.lock);
-    for (uint32_t i = 0; i < ring->count; i++)
-        control_append(ring->block[(ring->head + i) % CONTROL_ROOM]);
+    while (arenap_control_count(ring) != 0)
+        control_append(ring->block[ring->taken++ % CONTROL_ROOM]);
     pthread_mutex_unlock(&control.lock);
-    ring->head = ring->count = 0;
 }
 
 void

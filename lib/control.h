@@ -15,44 +15,41 @@
 #define CONTROL_ROOM (2 * ARENA_CONTROL_RING)
 
 struct control_ring {
-    uint32_t head, count;
+    uint32_t taken, given; /* so far; they wrap */
     struct arena *block[CONTROL_ROOM];
 };
 
 struct arena *arenap_control_take_slow(void);
 void arenap_control_give_slow(struct arena *arena);
 
+static inline uint32_t
+arenap_control_count(const struct control_ring *ring)
+{
+    return ring->given - ring->taken;
+}
+
 /* A closed control block, or NULL when the system refuses. */
 static inline struct arena *
 arenap_control_take(struct control_ring *ring)
 {
-    struct arena *arena;
-
-    if (ARENA_UNLIKELY(ring->count <= ARENA_CONTROL_RING))
+    if (ARENA_UNLIKELY(arenap_control_count(ring) <= ARENA_CONTROL_RING))
         return arenap_control_take_slow();
-    arena = ring->block[ring->head];
-    ring->head = (ring->head + 1) % CONTROL_ROOM;
-    ring->count--;
-    return arena;
+    return ring->block[ring->taken++ % CONTROL_ROOM];
 }
 
 /* Put back a closed control block into a ring that is not full. */
 static inline void
 arenap_control_put(struct control_ring *ring, struct arena *arena)
 {
-    ring->block[(ring->head + ring->count) % CONTROL_ROOM] = arena;
-    ring->count++;
+    ring->block[ring->given++ % CONTROL_ROOM] = arena;
 }
 
 /* Put back a closed control block. */
 static inline void
 arenap_control_give(struct control_ring *ring, struct arena *arena)
 {
-    if (ARENA_UNLIKELY(ring->count == CONTROL_ROOM)) {
-        arenap_control_give_slow(ring->block[ring->head]);
-        ring->head = (ring->head + 1) % CONTROL_ROOM;
-        ring->count--;
-    }
+    if (ARENA_UNLIKELY(arenap_control_count(ring) == CONTROL_ROOM))
+        arenap_control_give_slow(ring->block[ring->taken++ % CONTROL_ROOM]);
     arenap_control_put(ring, arena);
 }
 

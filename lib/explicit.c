@@ -283,8 +283,8 @@ shared_carve(struct thread *self, struct arena *arena, size_t size,
     return piece_take(piece, arena, size) ? piece_carve(piece, size) : NULL;
 }
 
-/* Before a chunk is fetched with the lock released: the control block must
- * not be used again meanwhile. */
+/* A chunk is fetched with the lock released.  Until fetch_end the control
+ * block is not used again, even if the arena is closed meanwhile. */
 static bool
 fetch_begin(struct thread *self, struct arena *arena)
 {
@@ -294,27 +294,24 @@ fetch_begin(struct thread *self, struct arena *arena)
     return true;
 }
 
-/* Afterwards, with the lock.  False when the arena was closed meanwhile; then
- * *orphan says that the caller gives the control block back, at the end. */
-static bool
-fetch_end(struct thread *self, struct arena *arena, bool *orphan)
+/* A chunk that nobody needs goes back first.  If the arena was closed, the
+ * last who fetched finishes what the closer left. */
+static void
+fetch_end(struct thread *self, struct arena *arena, struct chunk *chunk)
 {
-    arena->fetching--;
-    *orphan = arena->orphan && arena->fetching == 0;
-    if (*orphan)
-        arena->orphan = false;
-    return arenap_explicit_check(self, arena) == 0;
-}
+    bool last;
 
-static void *
-fetch_undo(struct thread *self, struct arena *arena, struct chunk *chunk,
-           bool orphan)
-{
     if (chunk != NULL)
         arenap_chunk_give(self, arena, chunk);
-    if (orphan)
+    arenap_sync_lock(arena);
+    last = --arena->fetching == 0 && arena->orphan;
+    if (last)
+        arena->orphan = false;
+    arenap_sync_unlock(arena);
+    if (last) {
+        arenap_explicit_clean(arena);
         arenap_control_give(&self->ring, arena);
-    return NULL;
+    }
 }
 
 static void *
@@ -323,7 +320,7 @@ shared_alloc_big(struct thread *self, struct arena *arena, size_t size,
 {
     struct chunk *chunk = NULL;
     void *block = NULL;
-    bool open, orphan;
+    bool open;
 
     arenap_sync_lock(arena);
     open = fetch_begin(self, arena);
@@ -334,10 +331,13 @@ shared_alloc_big(struct thread *self, struct arena *arena, size_t size,
     if (chunk != NULL && zero && !chunk->zeroed)
         memset(chunk->start, 0, size);
     arenap_sync_lock(arena);
-    if (fetch_end(self, arena, &orphan) && chunk != NULL)
+    if (chunk != NULL && arenap_explicit_check(self, arena) == 0) {
         block = run_add_big(arena, chunk, size);
+        chunk = NULL;
+    }
     arenap_sync_unlock(arena);
-    return block != NULL ? block : fetch_undo(self, arena, chunk, orphan);
+    fetch_end(self, arena, chunk);
+    return block;
 }
 
 /* A small block when the run has no room: fetch a chunk, unless another
@@ -349,13 +349,12 @@ shared_alloc_chunk(struct thread *self, struct arena *arena, size_t size,
     unsigned class = next_class(arena, size, align);
     struct chunk *chunk;
     void *block = NULL;
-    bool orphan;
 
     arena->fetching++;
     arenap_sync_unlock(arena);
     chunk = arenap_chunk_take(self, arena, class);
     arenap_sync_lock(arena);
-    if (fetch_end(self, arena, &orphan) && chunk != NULL) {
+    if (chunk != NULL && arenap_explicit_check(self, arena) == 0) {
         block = shared_carve(self, arena, size, align, zero);
         if (block == NULL) {
             run_start(arena, chunk);
@@ -364,8 +363,7 @@ shared_alloc_chunk(struct thread *self, struct arena *arena, size_t size,
         }
     }
     arenap_sync_unlock(arena);
-    if (chunk != NULL || orphan)
-        fetch_undo(self, arena, chunk, orphan);
+    fetch_end(self, arena, chunk);
     return block;
 }
 
@@ -395,7 +393,12 @@ shared_alloc(struct thread *self, struct arena *arena, size_t size,
 void
 arenap_explicit_clean(struct arena *arena)
 {
-    free(arena->name);
+    atomic_store_explicit(&arena->reserved, 0, memory_order_relaxed);
+    atomic_store_explicit(&arena->requested, 0, memory_order_relaxed);
+    atomic_store_explicit(&arena->blocks, 0, memory_order_relaxed);
+    arena->marks = NULL;
+    if (arena->name != NULL)
+        free(arena->name);
     arena->name = NULL;
     arena->limit = 0;
     arena->parent = arena->children = arena->sibling = NULL;
@@ -443,6 +446,7 @@ arenap_explicit_resize(struct thread *self, struct arena *arena, char *block,
         /* What the block gave back, or may take, can be dirty. */
         if (new_size < old_size || arena->zeroed < arena->bump)
             arena->zeroed = arena->bump;
+        arena->plain = false;
     } else {
         piece = arenap_piece_of(self, arena);
         if (!arenap_piece_fits(piece, arena)

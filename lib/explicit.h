@@ -87,13 +87,25 @@ arenap_piece_fits(const struct piece *piece, const struct arena *arena)
 /* The short ways of plain arenas, whose first chunk comes from the cache and
  * goes back there. */
 
+/* Clear AHEAD_FIRST bytes.  Compilers make a string instruction of a memset
+ * of this size, which takes longer to start than all of these stores. */
+static inline void
+arenap_clear_first(char *start)
+{
+    typedef uint64_t pair __attribute__((vector_size(16)));
+    pair *p = (pair *)(void *)start;
+
+    for (size_t i = 0; i < AHEAD_FIRST / sizeof *p; i += 4)
+        p[i] = p[i + 1] = p[i + 2] = p[i + 3] = (pair){0, 0};
+}
+
 /* The first small block of a plain arena of the calling thread, 0 < size <=
  * AHEAD_FIRST.  NULL when the cache has no chunk. */
 static inline void *
 arenap_explicit_first(struct thread *self, struct arena *arena, size_t size,
                       bool zero)
 {
-    struct chunk *chunk = arenap_cache_take(&self->cache, 0);
+    struct chunk *chunk = arenap_cache_take_first(&self->cache);
     char *start = (char *)(chunk + 1);
 
     if (ARENA_UNLIKELY(chunk == NULL))
@@ -107,9 +119,8 @@ arenap_explicit_first(struct thread *self, struct arena *arena, size_t size,
     arena->bump = start + arenap_round_up(size, ARENA_GRANULE);
     arena->end = start + CHUNK_ROOM;
     arena->tally = size + TALLY_BLOCK;
-    arena->zeroed = arena->bump;
     if (zero) {
-        memset(start, 0, AHEAD_FIRST);
+        arenap_clear_first(start);
         arena->zeroed = start + AHEAD_FIRST;
     }
     return start;

@@ -125,8 +125,7 @@ struct arena {
     struct mark *marks; /* newest first, in the arena's own memory */
     bool plain;         /* its owner may close it the short way: it never had
                          * a parent, children, actions, holds or options */
-    struct thread *owner_thread; /* confined: record of the owner */
-    uint64_t owner_serial;       /* stays while actions run */
+    uint64_t owner_serial; /* confined: of the owner; stays when closed */
     /* --- and of those, only when they are not plain --- */
     size_t limit;           /* 0: none */
     _Atomic size_t subtree; /* with a limit: own and descendants' bytes */

@@ -192,26 +192,27 @@ holds_free(struct arena *arena)
     }
 }
 
-/* Free what a closed arena had, and give its control block back, if no thread
- * is fetching a chunk for it. */
+/* Free what a closed arena had, and give its control block back; unless some
+ * thread is fetching a chunk for it, and will do that. */
 static void
 arena_dispose(struct thread *self, struct arena *arena)
 {
     struct chunk *chunks = arena->chunks;
-    bool give = true;
+    bool last = true;
 
     arena->chunks = NULL;
     arenap_explicit_free(self, arena, chunks, NULL);
-    arenap_explicit_clean(arena);
     arenap_count(&self->counts[arena->kind].count, (size_t)0 - 1);
     if (arena->kind != ARENA_CONFINED) {
         arenap_sync_lock(arena);
-        give = arena->fetching == 0;
-        arena->orphan = !give;
+        last = arena->fetching == 0;
+        arena->orphan = !last;
         arenap_sync_unlock(arena);
     }
-    if (give)
+    if (last) {
+        arenap_explicit_clean(arena);
         arenap_control_give(&self->ring, arena);
+    }
 }
 
 static void
@@ -297,10 +298,8 @@ close_mark_plain(struct thread *self, struct arena *arena)
 {
     atomic_store_explicit(&arena->owner, ARENA_NOBODY, memory_order_relaxed);
     atomic_store_explicit(&arena->state, 0, memory_order_relaxed);
-    atomic_store_explicit(
-        &arena->epoch,
-        atomic_load_explicit(&arena->epoch, memory_order_relaxed) + 1,
-        memory_order_release);
+    atomic_store_explicit(&arena->reserved, 0, memory_order_relaxed);
+    arenap_count(&arena->epoch, 1);
     arenap_count(&self->counts[ARENA_CONFINED].count, (size_t)0 - 1);
 }
 
@@ -311,6 +310,7 @@ close_plain(struct arena *arena)
 
     close_mark_plain(self, arena);
     arenap_explicit_free(self, arena, arena->chunks, NULL);
+    arenap_explicit_clean(arena);
     arenap_control_give(&self->ring, arena);
     return 0;
 }
@@ -332,7 +332,7 @@ arena_close(arena_t *arena)
     chunk = arena->chunks;
     if (ARENA_UNLIKELY(chunk == NULL || chunk->next != NULL
                        || chunk->slot == NULL
-                       || self->ring.count == CONTROL_ROOM))
+                       || arenap_control_count(&self->ring) == CONTROL_ROOM))
         return close_plain(arena);
     /* Before it is in the cache, from where others may take it. */
     atomic_store_explicit(chunk->slot, &arenap_pagemap_cached,
@@ -638,6 +638,7 @@ arena_mark(arena_t *arena, arena_mark_t *out)
         return arenap_fail_system(sizeof(struct thread));
     if (arenap_explicit_check(self, arena) != 0)
         return -1;
+    arena->plain = false;
     arenap_explicit_fold(arena);
     requested = atomic_load(&arena->requested);
     blocks = atomic_load(&arena->blocks);
@@ -850,12 +851,11 @@ arena_adopt(arena_t *arena)
     arenap_thread_reclaim();
     arenap_sync_lock(arena);
     if (arena->owner_serial != arenap_tls.serial
-        && !arenap_thread_ended(arena->owner_thread, arena->owner_serial))
+        && arenap_thread_find(arena->owner_serial) != NULL)
         result = arenap_fail(EPERM, "the arena's owner lives");
     else if ((atomic_load(&arena->state) & ARENA_OPEN) == 0)
         result = arenap_fail(ESTALE, "the arena is closed");
     else if (arena->owner_serial != arenap_tls.serial) {
-        arena->owner_thread = self;
         arena->owner_serial = arenap_tls.serial;
         atomic_store(&arena->owner, arenap_tls.serial);
     }

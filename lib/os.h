@@ -40,9 +40,10 @@ size_t arenap_os_usable(void *block);
 /* Let malloc give free memory back to the system. */
 void arenap_os_trim(void);
 
-/* Overwrite the stack below the caller, where addresses of blocks that were
- * used by calls that have returned would keep them. */
-void arenap_os_scrub_stack(void);
+/* Overwrite the stack below the caller, and registers that hold nothing now:
+ * addresses of blocks that were used by calls that have returned would keep
+ * them. */
+void arenap_os_scrub(void);
 
 /* --- Time --- */
 

@@ -41,6 +41,18 @@ arenap_thread_first(void)
     return atomic_load_explicit(&threads.all, memory_order_acquire);
 }
 
+struct thread *
+arenap_thread_find(uint64_t serial)
+{
+    struct thread *t = arenap_thread_first();
+
+    while (t != NULL
+           && atomic_load_explicit(&t->serial, memory_order_acquire)
+                  != serial)
+        t = t->next;
+    return t;
+}
+
 /* --- The end of a thread --- */
 
 /* Drop what the record holds for its thread.  The caller is that thread, or

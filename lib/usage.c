@@ -225,6 +225,7 @@ report_visit(struct arena *arena, void *context)
 {
     struct report *report = context;
     char name[64] = "", owner[32] = "-";
+    struct thread *thread;
     struct asked asked;
     size_t bytes;
 
@@ -238,13 +239,11 @@ report_visit(struct arena *arena, void *context)
     bytes = atomic_load(&arena->reserved);
     if (arena->name != NULL)
         snprintf(name, sizeof name, "%s", arena->name);
-    if (arena->kind == ARENA_CONFINED)
-        snprintf(owner, sizeof owner,
-                 arenap_thread_ended(arena->owner_thread,
-                                     arena->owner_serial)
-                     ? "ended"
-                     : "thread %d",
-                 arena->owner_thread->tid);
+    if (arena->kind == ARENA_CONFINED) {
+        thread = arenap_thread_find(arena->owner_serial);
+        snprintf(owner, sizeof owner, thread != NULL ? "thread %d" : "ended",
+                 thread != NULL ? thread->tid : 0);
+    }
     arenap_sync_unlock(arena);
     report->failed |= fprintf(report->stream,
                               "%-9s %-24s %12zu %10zu %10.3f  %s\n",

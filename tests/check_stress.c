@@ -390,6 +390,7 @@ expect_all_gone(const arena_usage_t *before)
     ck_assert_uint_eq(atomic_load(&stress.actions_run),
                       atomic_load(&stress.actions_due));
     ck_assert_uint_eq(usage_now().pending, 0);
+    expect_nothing_astray();
     ck_assert_uint_le(usage_now().heap.reserved,
                       before->heap.reserved + MIB);
 }

@@ -175,6 +175,14 @@ settle(const arena_usage_t *before)
         ck_assert_msg(unsettled_ == NULL, "usage changed: %s", unsettled_);   \
     } while (0)
 
+/* Nothing is charged to the budget that belongs to nobody: what is more than
+ * all pools together are caches, and those can be given up. */
+#define expect_nothing_astray()                                               \
+    do {                                                                      \
+        expect_ok(arena_trim());                                              \
+        ck_assert_uint_eq(usage_now().cached, 0);                             \
+    } while (0)
+
 /* All of them; but for those that settled_difference lets stay. */
 #define expect_all(part, total)                                               \
     do {                                                                      \
