@@ -110,7 +110,7 @@ explicit_check_rest(const struct arena *arena)
     ARENA_ASSERT(arena->parent == NULL && arena->children == NULL);
     ARENA_ASSERT(arena->actions == NULL && arena->holds == NULL);
     ARENA_ASSERT(arena->name == NULL && arena->limit == 0);
-    ARENA_ASSERT(arena->fetching == 0 && !arena->orphan);
+    ARENA_ASSERT(arena->users == 0 && !arena->orphan);
     (void)arena;
 }
 
@@ -475,36 +475,65 @@ arena_alloc_array(arena_t *arena, size_t count, size_t size)
     return arena_alloc(arena, bytes);
 }
 
-/* --- Allocation: filled --- */
+/* --- Allocation: filled ---
+ *
+ * A shared arena may be closed between allocating and filling. */
+
+static int
+fill_begin(struct arena *arena)
+{
+    struct thread *self;
+
+    if (arena == NULL || arena->kind != ARENA_SHARED)
+        return 0;
+    self = arenap_thread_self();
+    if (self == NULL)
+        return arenap_fail_system(sizeof *self);
+    return arenap_explicit_enter(self, arena);
+}
+
+static void
+fill_end(struct arena *arena)
+{
+    if (arena != NULL && arena->kind == ARENA_SHARED)
+        arenap_explicit_leave(arenap_tls.record, arena);
+}
+
+/* An unfilled block of size bytes with the first length of data. */
+static void *
+alloc_filled(struct arena *arena, size_t size, const void *data,
+             size_t length)
+{
+    char *block;
+
+    if (fill_begin(arena) != 0)
+        return NULL;
+    block = arena_alloc_uninit(arena, size);
+    if (block != NULL && length != 0)
+        memcpy(block, data, length);
+    if (block != NULL && length < size)
+        memset(block + length, 0, size - length);
+    fill_end(arena);
+    return block;
+}
 
 void *
 arena_memdup(arena_t *arena, const void *data, size_t size)
 {
-    void *block;
-
     if (data == NULL && size != 0)
         return arenap_fail_null(EINVAL, "no data to copy");
-    block = arena_alloc_uninit(arena, size);
-    if (block != NULL && size != 0)
-        memcpy(block, data, size);
-    return block;
+    return alloc_filled(arena, size, data, size);
 }
 
 char *
 arena_strndup(arena_t *arena, const char *s, size_t n)
 {
     size_t length;
-    char *copy;
 
     if (s == NULL)
         return arenap_fail_null(EINVAL, "no string to copy");
     length = strnlen(s, n);
-    copy = arena_alloc_uninit(arena, length + 1);
-    if (copy == NULL)
-        return NULL;
-    memcpy(copy, s, length);
-    copy[length] = '\0';
-    return copy;
+    return alloc_filled(arena, length + 1, s, length);
 }
 
 char *
@@ -516,7 +545,7 @@ arena_strdup(arena_t *arena, const char *s)
 char *
 arena_vprintf(arena_t *arena, const char *format, va_list args)
 {
-    char shortly[256], *text;
+    char shortly[256], *text = NULL;
     va_list again;
     int saved = errno, length;
 
@@ -525,14 +554,18 @@ arena_vprintf(arena_t *arena, const char *format, va_list args)
     va_copy(again, args);
     length = vsnprintf(shortly, sizeof shortly, format, args);
     errno = saved;
-    text = length < 0 ? NULL : arena_alloc_uninit(arena, (size_t)length + 1);
-    if (length < 0)
+    if (length < 0) {
         arenap_fail(EINVAL, "the format \"%.100s\" cannot be printed",
                     format);
-    else if (text != NULL && (size_t)length < sizeof shortly)
-        memcpy(text, shortly, (size_t)length + 1);
-    else if (text != NULL)
-        vsnprintf(text, (size_t)length + 1, format, again);
+    } else if ((size_t)length < sizeof shortly) {
+        text = alloc_filled(arena, (size_t)length + 1, shortly,
+                            (size_t)length + 1);
+    } else if (fill_begin(arena) == 0) {
+        text = arena_alloc_uninit(arena, (size_t)length + 1);
+        if (text != NULL)
+            vsnprintf(text, (size_t)length + 1, format, again);
+        fill_end(arena);
+    }
     va_end(again);
     return text;
 }
@@ -556,11 +589,8 @@ static void *
 resize_move(struct arena *arena, const void *block, size_t old_size,
             size_t new_size)
 {
-    void *moved = arena_alloc(arena, new_size);
-
-    if (moved != NULL)
-        memcpy(moved, block, old_size < new_size ? old_size : new_size);
-    return moved;
+    return alloc_filled(arena, new_size, block,
+                        old_size < new_size ? old_size : new_size);
 }
 
 void *

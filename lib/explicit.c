@@ -283,32 +283,72 @@ shared_carve(struct thread *self, struct arena *arena, size_t size,
     return piece_take(piece, arena, size) ? piece_carve(piece, size) : NULL;
 }
 
-/* A chunk is fetched with the lock released.  Until fetch_end the control
- * block is not used again, even if the arena is closed meanwhile. */
-static bool
-fetch_begin(struct thread *self, struct arena *arena)
+int
+arenap_explicit_enter(struct thread *self, struct arena *arena)
 {
-    if (arenap_explicit_check(self, arena) != 0)
-        return false;
-    arena->fetching++;
-    return true;
+    int result;
+
+    arenap_sync_lock(arena);
+    result = arenap_explicit_check(self, arena);
+    arena->users += result == 0;
+    arenap_sync_unlock(arena);
+    return result;
 }
 
-/* A chunk that nobody needs goes back first.  If the arena was closed, the
- * last who fetched finishes what the closer left. */
-static void
-fetch_end(struct thread *self, struct arena *arena, struct chunk *chunk)
+void
+arenap_explicit_leave(struct thread *self, struct arena *arena)
 {
-    bool last;
+    struct chunk *limbo = NULL;
+    bool orphan = false;
 
-    if (chunk != NULL)
-        arenap_chunk_give(self, arena, chunk);
     arenap_sync_lock(arena);
-    last = --arena->fetching == 0 && arena->orphan;
-    if (last)
+    if (--arena->users == 0) {
+        limbo = arena->limbo;
+        orphan = arena->orphan;
+        arena->limbo = NULL;
         arena->orphan = false;
+        /* Nobody else may give the block back while limbo is freed. */
+        arena->users = limbo != NULL;
+    }
     arenap_sync_unlock(arena);
-    if (last) {
+    if (limbo != NULL) {
+        arenap_explicit_free(self, arena, limbo, NULL);
+        arenap_sync_lock(arena);
+        arena->orphan |= orphan;
+        arenap_sync_unlock(arena);
+        arenap_explicit_leave(self, arena);
+    } else if (orphan) {
+        arenap_explicit_clean(arena);
+        arenap_control_give(&self->ring, arena);
+    }
+}
+
+void
+arenap_explicit_drop(struct thread *self, struct arena *arena,
+                     struct chunk *chunks, const struct chunk *last)
+{
+    arenap_sync_lock(arena);
+    while (arena->users != 0 && chunks != last) {
+        struct chunk *next = chunks->next;
+
+        chunks->next = arena->limbo;
+        arena->limbo = chunks;
+        chunks = next;
+    }
+    arenap_sync_unlock(arena);
+    arenap_explicit_free(self, arena, chunks, last);
+}
+
+void
+arenap_explicit_dispose(struct thread *self, struct arena *arena)
+{
+    bool now;
+
+    arenap_sync_lock(arena);
+    now = arena->users == 0;
+    arena->orphan = !now;
+    arenap_sync_unlock(arena);
+    if (now) {
         arenap_explicit_clean(arena);
         arenap_control_give(&self->ring, arena);
     }
@@ -320,12 +360,8 @@ shared_alloc_big(struct thread *self, struct arena *arena, size_t size,
 {
     struct chunk *chunk = NULL;
     void *block = NULL;
-    bool open;
 
-    arenap_sync_lock(arena);
-    open = fetch_begin(self, arena);
-    arenap_sync_unlock(arena);
-    if (!open)
+    if (arenap_explicit_enter(self, arena) != 0)
         return NULL;
     chunk = arenap_chunk_take_big(self, arena, size, align, zero);
     if (chunk != NULL && zero && !chunk->zeroed)
@@ -336,7 +372,9 @@ shared_alloc_big(struct thread *self, struct arena *arena, size_t size,
         chunk = NULL;
     }
     arenap_sync_unlock(arena);
-    fetch_end(self, arena, chunk);
+    if (chunk != NULL)
+        arenap_chunk_give(self, arena, chunk);
+    arenap_explicit_leave(self, arena);
     return block;
 }
 
@@ -350,7 +388,7 @@ shared_alloc_chunk(struct thread *self, struct arena *arena, size_t size,
     struct chunk *chunk;
     void *block = NULL;
 
-    arena->fetching++;
+    arena->users++;
     arenap_sync_unlock(arena);
     chunk = arenap_chunk_take(self, arena, class);
     arenap_sync_lock(arena);
@@ -363,7 +401,9 @@ shared_alloc_chunk(struct thread *self, struct arena *arena, size_t size,
         }
     }
     arenap_sync_unlock(arena);
-    fetch_end(self, arena, chunk);
+    if (chunk != NULL)
+        arenap_chunk_give(self, arena, chunk);
+    arenap_explicit_leave(self, arena);
     return block;
 }
 

@@ -39,6 +39,25 @@ void *arenap_explicit_alloc(struct thread *self, struct arena *arena,
 bool arenap_explicit_resize(struct thread *self, struct arena *arena,
                             char *block, size_t old_size, size_t new_size);
 
+/*
+ * A thread that fetches a chunk, or fills a block of a shared arena, does so
+ * without a lock.  Until it leaves, the control block is not used again and
+ * chunks are not freed: what is closed or reset meanwhile is left to the last
+ * who leaves.
+ */
+
+/* Enter an arena that is open.  0; or -1 with errno set. */
+int arenap_explicit_enter(struct thread *self, struct arena *arena);
+void arenap_explicit_leave(struct thread *self, struct arena *arena);
+
+/* Free a list of chunks, down to but without last, now or later. */
+void arenap_explicit_drop(struct thread *self, struct arena *arena,
+                          struct chunk *chunks, const struct chunk *last);
+
+/* The arena is closed and has nothing any more: give its block back, now or
+ * later. */
+void arenap_explicit_dispose(struct thread *self, struct arena *arena);
+
 /* May this thread use the arena?  0; or -1 with errno EPERM or ESTALE. */
 int arenap_explicit_check(const struct thread *self,
                           const struct arena *arena);

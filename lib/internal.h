@@ -135,8 +135,11 @@ struct arena {
     uint64_t next_order; /* of its own children */
     _Atomic uint32_t acquired;                 /* sum of holds */
     uint32_t closers; /* threads in arena_close_wait of this arena */
-    uint32_t fetching; /* threads that fetch a chunk for it, unlocked */
-    bool orphan;       /* closed; the last of them gives the block back */
+    uint32_t users;     /* threads inside it with no lock; see explicit.h */
+    bool orphan;        /* closed; the last of them disposes of it */
+    struct chunk *limbo; /* freed contents that they may still write to */
+    _Atomic uint32_t sleepers; /* in arena_close_wait, for its release */
+    uint64_t closes;    /* so far; says whether it is the same arena */
     struct hold *holds;
     char *name; /* malloc'd, or NULL */
     size_t chunk_size;  /* hint */

@@ -135,10 +135,12 @@ closing_busy(const struct closing *closing, struct arena *arena)
 static int
 fail_busy(const struct arena *busy)
 {
-    return arenap_fail(EBUSY, "the arena%s%s is acquired %u times",
+    uint32_t count = atomic_load(&busy->acquired);
+
+    return arenap_fail(EBUSY, "the arena%s%s is acquired %u time%s",
                        busy->name != NULL ? " " : "",
-                       busy->name != NULL ? busy->name : "",
-                       atomic_load(&busy->acquired));
+                       busy->name != NULL ? busy->name : "", count,
+                       count == 1 ? "" : "s");
 }
 
 static void
@@ -163,9 +165,12 @@ closing_mark(struct closing *closing)
     for (struct arena *a = closing->all; a != NULL; a = a->free_next) {
         tree_unlink(a);
         atomic_store(&a->owner, ARENA_NOBODY);
+        a->bump = a->end = a->zeroed = NULL;
+        a->closes++;
         atomic_fetch_add(&a->epoch, 1);
+        atomic_store(&a->state, 0);
         /* Who waits to close it finds it closed. */
-        if ((atomic_exchange(&a->state, 0) & ARENA_CLOSING) != 0)
+        if (atomic_load(&a->sleepers) != 0)
             arenap_os_wake(&a->acquired, INT32_MAX);
     }
 }
@@ -192,27 +197,16 @@ holds_free(struct arena *arena)
     }
 }
 
-/* Free what a closed arena had, and give its control block back; unless some
- * thread is fetching a chunk for it, and will do that. */
+/* Free what a closed arena had, and give its control block back. */
 static void
 arena_dispose(struct thread *self, struct arena *arena)
 {
     struct chunk *chunks = arena->chunks;
-    bool last = true;
 
     arena->chunks = NULL;
-    arenap_explicit_free(self, arena, chunks, NULL);
+    arenap_explicit_drop(self, arena, chunks, NULL);
     arenap_count(&self->counts[arena->kind].count, (size_t)0 - 1);
-    if (arena->kind != ARENA_CONFINED) {
-        arenap_sync_lock(arena);
-        last = arena->fetching == 0;
-        arena->orphan = !last;
-        arenap_sync_unlock(arena);
-    }
-    if (last) {
-        arenap_explicit_clean(arena);
-        arenap_control_give(&self->ring, arena);
-    }
+    arenap_explicit_dispose(self, arena);
 }
 
 static void
@@ -365,7 +359,7 @@ closing_bar(struct closing *closing, bool bar)
     for (struct arena *a = closing->all; a != NULL; a = a->free_next) {
         if (bar)
             atomic_fetch_or(&a->state, ARENA_CLOSING);
-        else
+        else if (a->closers == 0)
             atomic_fetch_and(&a->state, ~(uint32_t)ARENA_CLOSING);
     }
 }
@@ -410,14 +404,14 @@ wait_begin(struct thread *self, struct arena *arena, bool first)
 }
 
 static void
-wait_end(struct arena *arena, uint64_t epoch)
+wait_end(struct arena *arena, uint64_t closes)
 {
     struct closing closing;
 
     arenap_sync_tree_lock();
     /* Not of an arena that uses the control block by now, and not for those
      * who still wait. */
-    if (atomic_load(&arena->epoch) == epoch && --arena->closers == 0) {
+    if (arena->closes == closes && --arena->closers == 0) {
         closing_gather(&closing, arena, 0, true);
         arenap_sync_lock_set(closing.stripes);
         closing_bar(&closing, false);
@@ -426,17 +420,31 @@ wait_end(struct arena *arena, uint64_t epoch)
     arenap_sync_tree_unlock();
 }
 
+/* Sleep until somebody releases a busy arena.  False: too late. */
+static bool
+wait_for_release(struct arena *busy, uint64_t deadline)
+{
+    bool in_time = true;
+    uint32_t count;
+
+    /* A release that does not see the sleeper is seen here. */
+    atomic_fetch_add(&busy->sleepers, 1);
+    count = atomic_load(&busy->acquired);
+    if (count != 0)
+        in_time = arenap_os_wait(&busy->acquired, count, deadline);
+    atomic_fetch_sub(&busy->sleepers, 1);
+    return in_time;
+}
+
 static int
 close_waiting(struct thread *self, struct arena *arena, uint64_t deadline,
               struct closing *closing)
 {
-    uint64_t epoch = atomic_load(&arena->epoch);
+    uint64_t closes = arena->closes;
+    bool first = true, in_time = true;
     struct arena *busy;
-    bool first = true;
 
     for (;;) {
-        uint32_t count;
-
         if (wait_begin(self, arena, first) != 0)
             return -1;
         first = false;
@@ -444,15 +452,11 @@ close_waiting(struct thread *self, struct arena *arena, uint64_t deadline,
             return 0;
         if (busy == NULL)
             return -1; /* somebody else closed it */
-        count = atomic_load(&busy->acquired);
-        if (count != 0 && arenap_os_now() >= deadline) {
-            wait_end(arena, epoch);
-            return arenap_fail(ETIMEDOUT, "the arena is still acquired %u "
-                                          "times",
-                               count);
+        if (!in_time || arenap_os_now() >= deadline) {
+            wait_end(arena, closes);
+            return arenap_fail(ETIMEDOUT, "the arena is still acquired");
         }
-        if (count != 0)
-            arenap_os_wait(&busy->acquired, count, deadline);
+        in_time = wait_for_release(busy, deadline);
     }
 }
 
@@ -486,19 +490,25 @@ struct contents {
     struct chunk *chunks, *last_chunk;
 };
 
-/* Run actions and free, in the order of a close. */
+/* Run actions, in the order of a close. */
 static void
-contents_dispose(struct thread *self, struct arena *arena,
-                 struct contents *contents)
+contents_act(struct thread *self, struct contents *contents)
 {
     int saved = errno;
 
     closing_act(self, &contents->children);
     arenap_actions_run(self, contents->actions, contents->last_action);
-    closing_dispose(self, &contents->children);
-    arenap_explicit_free(self, arena, contents->chunks,
-                         contents->last_chunk);
     errno = saved;
+}
+
+static void
+contents_dispose(struct thread *self, struct arena *arena,
+                 struct contents *contents)
+{
+    closing_dispose(self, &contents->children);
+    /* An action may have closed the arena; it is still ours to use. */
+    arenap_explicit_drop(self, arena, contents->chunks, contents->last_chunk);
+    arenap_explicit_leave(self, arena);
 }
 
 /* With the locks: everything. */
@@ -560,6 +570,7 @@ contents_take(struct thread *self, struct arena *arena,
             /* Its owner asks, from here on, and hears of the dropping. */
             if (arena->kind == ARENA_CONFINED)
                 atomic_store(&arena->owner, ARENA_NOBODY);
+            arena->users++; /* until its contents are freed */
             if (mark != NULL)
                 contents_take_since(arena, mark, contents);
             else
@@ -581,10 +592,12 @@ drop_acting(struct thread *self, struct arena *arena, const struct mark *mark)
     if (contents_take(self, arena, mark, &contents) != 0)
         return -1;
     self->dropping = &dropping;
-    contents_dispose(self, arena, &contents);
+    contents_act(self, &contents);
     self->dropping = dropping.outer;
-    if (arena->kind == ARENA_CONFINED)
+    if (arena->kind == ARENA_CONFINED
+        && (atomic_load(&arena->state) & ARENA_OPEN) != 0)
         atomic_store(&arena->owner, arena->owner_serial);
+    contents_dispose(self, arena, &contents);
     return 0;
 }
 
@@ -733,6 +746,8 @@ arena_acquire(arena_t *arena)
         return arenap_fail(EINVAL, "no arena to acquire");
     if (self == NULL)
         return arenap_fail_system(sizeof(struct thread));
+    if (arena->kind == ARENA_AUTO && !arenap_auto_is_alive(arena))
+        return arenap_fail(ESTALE, "the arena is closed");
     if (arena->kind == ARENA_AUTO)
         return arenap_roots_pin((char *)arena + 1);
     if (arena->kind != ARENA_CONFINED && arena->kind != ARENA_SHARED)
@@ -752,8 +767,8 @@ release_explicit(struct arena *arena)
     if (hold == NULL)
         hold = arena->holds;
     if (hold != NULL) {
-        wake = (atomic_load(&arena->state) & ARENA_CLOSING) != 0;
         atomic_fetch_sub(&arena->acquired, 1);
+        wake = atomic_load(&arena->sleepers) != 0;
         if (--hold->count == 0) {
             for (link = &arena->holds; *link != hold; link = &(*link)->next)
                 ;

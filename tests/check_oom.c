@@ -814,6 +814,7 @@ static void
 expect_nothing_left(const struct attempt *attempt)
 {
     arena_usage_t expected = base;
+    const char *difference;
 
     for (size_t i = 0; i < COLLECTIONS_MOST; i++) {
         arena_usage_t now = usage_now();
@@ -828,10 +829,12 @@ expect_nothing_left(const struct attempt *attempt)
             stir();
         collect_scrubbed();
     }
+    difference = usage_difference(&expected);
     ck_abort_msg("%s, request %lu%s refused: %s, %zu bytes astray",
                  attempt->call->name, attempt->skip + 1,
                  attempt->all ? " and more" : "",
-                 usage_difference(&expected), usage_now().cached);
+                 difference != NULL ? difference : "pools as before",
+                 usage_now().cached);
 }
 
 static void
