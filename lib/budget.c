@@ -35,7 +35,7 @@
 
 #define NO_CHUNK UINT_MAX
 
-enum waiter_state { WAITING, GRANTED };
+enum waiter_state { WAITING, GRANTED, REFUSED };
 
 struct waiter {
     struct waiter *next;
@@ -107,7 +107,7 @@ queue_unlink(struct waiter **link)
 
 /* Take a waiter out of the queue, at *link, and let it go on. */
 static void
-queue_grant(struct waiter **link)
+queue_answer(struct waiter **link, enum waiter_state state)
 {
     struct waiter *waiter = *link;
 
@@ -115,7 +115,7 @@ queue_grant(struct waiter **link)
     atomic_store(&budget.served, arenap_os_now());
     /* The waiter may be gone after the store; waking an address that nobody
      * waits on does no harm. */
-    atomic_store(&waiter->state, GRANTED);
+    atomic_store(&waiter->state, state);
     arenap_os_wake(&waiter->state, 1);
 }
 
@@ -133,7 +133,7 @@ arenap_budget_hand_over(struct chunk *chunk)
             && first->size == chunk->charge;
     if (taken) {
         first->chunk = chunk;
-        queue_grant(&budget.first);
+        queue_answer(&budget.first, GRANTED);
     }
     pthread_mutex_unlock(&budget.lock);
     return taken;
@@ -149,13 +149,18 @@ queue_serve(void)
     while (*link != NULL && (!blocked || budget.small != 0)) {
         struct waiter *waiter = *link;
 
+        /* The limit was lowered: it would stand in the way for nothing. */
+        if (waiter->size > atomic_load(&budget.limit)) {
+            queue_answer(link, REFUSED);
+            continue;
+        }
         if ((blocked && waiter->size > BUDGET_SMALL)
             || !budget_try(waiter->size)) {
             blocked = true;
             link = &waiter->next;
             continue;
         }
-        queue_grant(link);
+        queue_answer(link, GRANTED);
     }
 }
 
@@ -205,29 +210,24 @@ queue_join(struct waiter *waiter)
     pthread_mutex_unlock(&budget.lock);
 }
 
-/* Returns false when it was served after all. */
-static bool
+/* Unless it was answered after all. */
+static void
 queue_leave(struct waiter *waiter)
 {
-    bool left = false;
-
     pthread_mutex_lock(&budget.lock);
-    for (struct waiter **link = &budget.first; *link; link = &(*link)->next) {
-        if (*link != waiter)
-            continue;
-        queue_unlink(link);
-        left = true;
-        break;
-    }
+    for (struct waiter **link = &budget.first; *link; link = &(*link)->next)
+        if (*link == waiter) {
+            queue_unlink(link);
+            break;
+        }
     queue_serve(); /* those behind it may fit */
     pthread_mutex_unlock(&budget.lock);
-    return left;
 }
 
 static bool
-waiter_served(const struct waiter *waiter)
+waiter_answered(const struct waiter *waiter)
 {
-    return atomic_load(&waiter->state) == GRANTED;
+    return atomic_load(&waiter->state) != WAITING;
 }
 
 /* Sleep for a time, less what is served before.  Time in which the cleaner
@@ -237,7 +237,7 @@ waiter_sleep(struct waiter *waiter, uint64_t ns, uint64_t *spare)
 {
     uint64_t deadline = arenap_os_now() + ns;
 
-    while (!waiter_served(waiter)) {
+    while (!waiter_answered(waiter)) {
         if (arenap_os_wait(&waiter->state, WAITING, deadline))
             continue;
         if (arenap_cleaner_pending() == 0 || *spare < BUDGET_ACTIONS_STEP
@@ -246,7 +246,7 @@ waiter_sleep(struct waiter *waiter, uint64_t ns, uint64_t *spare)
         *spare -= BUDGET_ACTIONS_STEP;
         deadline = arenap_os_now() + BUDGET_ACTIONS_STEP;
     }
-    return waiter_served(waiter);
+    return waiter_answered(waiter);
 }
 
 /* What can be freed without waiting.  While the queue moves, because memory
@@ -257,12 +257,15 @@ budget_collect(int round)
     bool moves = arenap_os_now() - atomic_load(&budget.served) < BUDGET_MOVES;
 
     arenap_chunk_flush_all();
+    /* After fork, or if it could not be started, nobody runs what is due. */
+    if (arenap_cleaner_pending() != 0)
+        arenap_cleaner_start();
     if (arenap_budget_may_collect() && (round >= BUDGET_PATIENCE || !moves))
         arenap_cleaner_collect();
     arenap_budget_serve();
 }
 
-static bool
+static void
 budget_wait(struct waiter *waiter)
 {
     uint64_t spare = BUDGET_ACTIONS;
@@ -270,16 +273,16 @@ budget_wait(struct waiter *waiter)
     arenap_os_scrub();
     budget_collect(-1);
     for (int round = 0; round < BUDGET_SLEEPS; round++) {
-        if (waiter_served(waiter)
+        if (waiter_answered(waiter)
             || waiter_sleep(waiter, MS << round, &spare))
-            return true;
+            return;
         /* The collector itself may keep one block; heap growth moves that
          * pointer of its on. */
         if (round == BUDGET_UNPIN_ROUND && arenap_budget_may_collect())
             arenap_collector_unpin();
         budget_collect(round);
     }
-    return !queue_leave(waiter);
+    queue_leave(waiter);
 }
 
 static int
@@ -311,7 +314,9 @@ reserve_slow(size_t size, unsigned source, struct chunk **chunk)
     done = atomic_load(&arenap_budget_waiting) == 0 && budget_try(size);
     if (!done) {
         queue_join(&waiter);
-        done = waiter_served(&waiter) || budget_wait(&waiter);
+        if (!waiter_answered(&waiter))
+            budget_wait(&waiter);
+        done = atomic_load(&waiter.state) == GRANTED;
     }
     atomic_fetch_add(&budget.wait_ns, arenap_os_now() - start);
     errno = saved;
@@ -372,7 +377,7 @@ arenap_budget_figures(struct budget_figures *out)
 static bool
 parse_limit(const char *text, size_t whole, size_t *out)
 {
-    static const char units[] = "KMG";
+    static const char units[] = "KMGT";
     unsigned long long number;
     const char *unit;
     unsigned shift = 0;
@@ -432,14 +437,20 @@ arenap_budget_fork_done(void)
     pthread_mutex_unlock(&budget.lock);
 }
 
+/* The waiters are not in the child. */
 void
-arenap_budget_fork_child(size_t held)
+arenap_budget_fork_child(void)
 {
-    atomic_store(&budget.charged, held);
     budget.first = NULL;
     budget.last = &budget.first;
     budget.small = 0;
     atomic_store(&arenap_budget_waiting, 0);
+}
+
+void
+arenap_budget_set_charged(size_t held)
+{
+    atomic_store(&budget.charged, held);
 }
 
 /* --- Public --- */

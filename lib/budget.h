@@ -72,8 +72,11 @@ void arenap_budget_init(void);
 void arenap_budget_fork_prepare(void);
 void arenap_budget_fork_done(void);
 
-/* In a child: nobody waits; held is what the modules hold, without what
- * vanished threads were about to take or give. */
-void arenap_budget_fork_child(size_t held);
+/* In a child: nobody waits. */
+void arenap_budget_fork_child(void);
+
+/* In a child: what the modules hold, without what vanished threads were about
+ * to take or give. */
+void arenap_budget_set_charged(size_t held);
 
 #endif

@@ -62,7 +62,7 @@ arenap_chunk_release(struct chunk *chunk)
 {
     size_t charge = chunk->charge;
 
-    if (arenap_budget_hand_over(chunk))
+    if (chunk->source == CHUNK_MALLOC && arenap_budget_hand_over(chunk))
         return;
     arenap_pagemap_set(chunk, chunk->length, NULL);
     switch ((enum chunk_source)chunk->source) {
@@ -74,7 +74,7 @@ arenap_chunk_release(struct chunk *chunk)
         arenap_os_unmap(chunk->base, charge);
         break;
     case CHUNK_TRACED:
-        arenap_collector_free(chunk->base);
+        arenap_collector_free_traced(chunk->base);
         break;
     }
     arenap_budget_release(charge);
@@ -116,7 +116,7 @@ chunk_put(enum chunk_source source, void *base, size_t length)
     if (source == CHUNK_MAPPED)
         arenap_os_unmap(base, length);
     else if (source == CHUNK_TRACED)
-        arenap_collector_free(base);
+        arenap_collector_free_traced(base);
     else
         free(base);
 }
@@ -245,6 +245,13 @@ arenap_chunk_cached(void)
         bytes += arenap_cache_read(&t->cache.bytes)
                  + arenap_cache_read(&t->cache.firsts) * ARENA_PAGE;
     return bytes;
+}
+
+/* At exit: checkers for leaks should find none of ours. */
+__attribute__((destructor)) static void
+chunk_exit(void)
+{
+    arenap_chunk_flush_all();
 }
 
 void

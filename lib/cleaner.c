@@ -27,7 +27,6 @@ static struct {
     _Atomic uint64_t busy_since;
     pthread_mutex_t lock; /* of the queue, and of starting */
     struct pending *first, **last;
-    bool busy; /* a node was taken from the queue and has not returned */
 } cleaner = {.lock = PTHREAD_MUTEX_INITIALIZER, .last = &cleaner.first};
 
 /* --- The pending list --- */
@@ -98,7 +97,6 @@ queue_take(void)
         if (cleaner.first == NULL)
             cleaner.last = &cleaner.first;
     }
-    cleaner.busy = node != NULL;
     pthread_mutex_unlock(&cleaner.lock);
     return node;
 }
@@ -266,13 +264,20 @@ arenap_cleaner_fork_done(void)
 void
 arenap_cleaner_fork_child(void)
 {
-    atomic_store(&cleaner.running, false);
-    atomic_store(&cleaner.busy_since, 0);
-    if (cleaner.busy)
-        atomic_fetch_add(&cleaner.done, 1);
-    cleaner.busy = false;
+    struct thread *self = arenap_tls.record;
+    uint32_t due = 0;
+
     collection.running = false;
     atomic_store(&collection.finished, collection.started);
+    /* An action that forks goes on, in both. */
+    if (self != NULL && self->is_cleaner)
+        return;
+    queue_fill();
+    for (struct pending *node = cleaner.first; node; node = node->next)
+        due++;
+    atomic_store(&cleaner.done, atomic_load(&cleaner.pushed) - due);
+    atomic_store(&cleaner.running, false);
+    atomic_store(&cleaner.busy_since, 0);
 }
 
 /* --- Public --- */

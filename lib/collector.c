@@ -56,6 +56,7 @@ static struct {
     void(GC_CALLBACK *next_roots)(void);
     GC_start_callback_proc next_start;
     unsigned pushes; /* in this collection */
+    _Atomic size_t traced; /* bytes that are only freed by hand */
 } collector = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* --- Hooks --- */
@@ -117,10 +118,34 @@ arenap_collector_keep_all(uintptr_t lo, uintptr_t hi)
     }
 }
 
+void
+arenap_collector_push_now(const void *lo, const void *hi)
+{
+    union {
+        const void *in;
+        void *out;
+    } from = {lo}, to = {hi};
+
+    GC_push_all_eager(from.out, to.out);
+}
+
+bool
+arenap_collector_is_earlier(void)
+{
+    return GC_is_init_called();
+}
+
+void
+arenap_collector_bounds(uintptr_t *lo, uintptr_t *hi)
+{
+    *lo = (uintptr_t)GC_least_plausible_heap_addr;
+    *hi = (uintptr_t)GC_greatest_plausible_heap_addr;
+}
+
 bool
 arenap_collector_is_heap(const void *page)
 {
-    return GC_is_init_called() && GC_is_heap_ptr(page);
+    return GC_is_heap_ptr(page);
 }
 
 /* --- Starting --- */
@@ -195,6 +220,7 @@ collector_init(struct thread *self)
         return;
     }
     kinds_make();
+    arenap_roots_prepare(); /* takes memory, which a collection should not */
     collector.next_start = GC_get_start_callback();
     GC_set_start_callback(hook_start);
     collector.next_roots = GC_get_push_other_roots();
@@ -234,6 +260,12 @@ arenap_collector_start(void)
     return collector_start_slow(self);
 }
 
+void
+arenap_collector_fork_child(void)
+{
+    pthread_mutex_init(&collector.lock, NULL);
+}
+
 /* --- Threads --- */
 
 ARENA_COLD static int
@@ -258,15 +290,28 @@ attach_slow(struct thread *self)
     return 0;
 }
 
+/* One that the program made known to the collector is forgotten by it when it
+ * ends, before its thread-specific destructors run. */
+static int
+attach_host(struct thread *self)
+{
+    if (self->is_main || GC_thread_is_registered())
+        return 0;
+    atomic_store(&self->attached, ATTACHED_NOT);
+    return self->late ? arenap_collector_start() : attach_slow(self);
+}
+
 int
 arenap_collector_attach(struct thread *self)
 {
     if (ARENA_LIKELY(atomic_load_explicit(&self->attached,
                                           memory_order_relaxed)
-                         != ATTACHED_NOT
+                         == ATTACHED_OURS
                      && atomic_load_explicit(&self->tcb, memory_order_relaxed)
                             != 0))
         return 0;
+    if (atomic_load(&self->attached) == ATTACHED_HOST)
+        return attach_host(self);
     /* Nobody would tell the collector of the end of a late thread: it is
      * known during each call only. */
     return self->late ? arenap_collector_start() : attach_slow(self);
@@ -347,8 +392,23 @@ arenap_collector_alloc_traced(size_t size)
         return NULL;
     block = GC_malloc_uncollectable(size);
     collector_leave(self, &visit);
+    if (block != NULL)
+        atomic_fetch_add(&collector.traced, GC_size(block));
     errno = saved;
     return block;
+}
+
+void
+arenap_collector_free_traced(void *base)
+{
+    atomic_fetch_sub(&collector.traced, GC_size(base));
+    GC_free(base);
+}
+
+size_t
+arenap_collector_traced(void)
+{
+    return atomic_load(&collector.traced);
 }
 
 void

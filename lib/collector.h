@@ -52,6 +52,11 @@ void *arenap_collector_alloc_traced(size_t size);
 
 void arenap_collector_free(void *base);
 
+/* To free what arenap_collector_alloc_traced gave; and what it gave that is
+ * not freed, in bytes. */
+void arenap_collector_free_traced(void *base);
+size_t arenap_collector_traced(void);
+
 /* The bytes of a collected block, given its start. */
 size_t arenap_collector_size(const void *base);
 
@@ -65,6 +70,9 @@ bool arenap_collector_holds(const void *ptr);
 void arenap_collector_collect(struct thread *self);
 void arenap_collector_unpin(void);
 void arenap_collector_trim(struct thread *self);
+
+/* In a child, where the collector may not have got further than to begin. */
+void arenap_collector_fork_child(void);
 
 /* Take the signals that stop and restart threads out of a set. */
 void arenap_collector_unblock(sigset_t *set);
@@ -83,7 +91,16 @@ void arenap_collector_push(const void *lo, const void *hi);
 /* Nothing in a range of the collector's memory is freed this time. */
 void arenap_collector_keep_all(uintptr_t lo, uintptr_t hi);
 
-/* Is the page one of the collector's heap? */
+/* As arenap_collector_push, and done with the range on return. */
+void arenap_collector_push_now(const void *lo, const void *hi);
+
+/* --- For maps.c --- */
+
+/* Was the collector started by somebody else already? */
+bool arenap_collector_is_earlier(void);
+
+/* Between which addresses is its heap?  Is the page one of it? */
+void arenap_collector_bounds(uintptr_t *lo, uintptr_t *hi);
 bool arenap_collector_is_heap(const void *page);
 
 #endif

@@ -45,7 +45,8 @@ heap_in_use(void)
 
     arenap_collector_figures(&figures);
     others = arenap_usage_reserved(ARENA_AUTO)
-             + arenap_usage_reserved(ARENA_IMPLICIT);
+             + arenap_usage_reserved(ARENA_IMPLICIT)
+             + arenap_collector_traced();
     return figures.in_use > others ? figures.in_use - others : 0;
 }
 
@@ -158,8 +159,10 @@ heap_alloc(size_t size)
         return NULL;
     self->heap_unaccounted += size;
     if (ARENA_UNLIKELY(self->heap_unaccounted >= HEAP_STEP)
-        && heap_account(self, size) != 0)
+        && heap_account(self, size) != 0) {
+        self->heap_unaccounted -= size;
         return NULL;
+    }
     block = arenap_collector_alloc(self, BLOCK_HEAP, size + (size == 0));
     if (ARENA_UNLIKELY(block == NULL) && arenap_cleaner_reclaim())
         block = arenap_collector_alloc(self, BLOCK_HEAP, size + (size == 0));
@@ -264,10 +267,12 @@ address_visit(uintptr_t lo, uintptr_t hi, void *context)
 }
 
 static bool
-on_stack(const struct thread *self, uintptr_t ptr)
+on_stack(struct thread *self, uintptr_t ptr)
 {
     char here;
 
+    if (atomic_load(&self->stack_hi) == 0)
+        arenap_roots_stack(self);
     return ptr >= (uintptr_t)&here
            && ptr < atomic_load(&self->stack_hi);
 }
@@ -275,7 +280,7 @@ on_stack(const struct thread *self, uintptr_t ptr)
 /* Could libc's malloc have made it?  Not what the collector or we hold, not
  * in a loaded module, not on this stack, and after a size that can be. */
 static bool
-is_libc_block(const struct thread *self, const void *ptr)
+is_libc_block(struct thread *self, const void *ptr)
 {
     struct address address = {(uintptr_t)ptr, false};
     size_t size;

@@ -51,7 +51,7 @@ void
 arenap_action_free(struct action *action)
 {
     if (action->scanned)
-        arenap_collector_free(action);
+        arenap_collector_free_traced(action);
     else
         free(action);
 }
@@ -749,7 +749,7 @@ arena_acquire(arena_t *arena)
     if (arena->kind == ARENA_AUTO && !arenap_auto_is_alive(arena))
         return arenap_fail(ESTALE, "the arena is closed");
     if (arena->kind == ARENA_AUTO)
-        return arenap_roots_pin((char *)arena + 1);
+        return arena_pin((char *)arena + 1);
     if (arena->kind != ARENA_CONFINED && arena->kind != ARENA_SHARED)
         return 0;
     return acquire_explicit(self, arena);
@@ -793,7 +793,7 @@ arena_release(arena_t *arena)
     if (arenap_thread_self() == NULL)
         return arenap_fail_system(sizeof(struct thread));
     if (arena->kind == ARENA_AUTO) {
-        if (arenap_roots_unpin((char *)arena + 1) == 0)
+        if (arena_unpin((char *)arena + 1) == 0)
             return 0;
         return arenap_fail(EINVAL, "the arena is not acquired");
     }

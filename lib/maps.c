@@ -10,8 +10,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "collector.h"
@@ -214,10 +216,17 @@ library_data(struct dl_phdr_info *info, size_t size, void *context)
 static void
 watch_earlier(uintptr_t lo, uintptr_t hi, void *context)
 {
+    uintptr_t heap_lo, heap_hi;
+
     (void)context;
+    arenap_collector_bounds(&heap_lo, &heap_hi);
+    if (lo < heap_lo)
+        lo = heap_lo & ~(ARENA_PAGE - 1);
+    if (hi > heap_hi)
+        hi = heap_hi;
     for (uintptr_t page = lo; page < hi; page += ARENA_PAGE)
         if (arenap_collector_is_heap((void *)page)) {
-            watch_add(lo, hi);
+            watch_add(lo, arenap_round_up(hi, ARENA_PAGE));
             return;
         }
 }
@@ -241,8 +250,108 @@ arenap_maps_watch(void)
     linkage_replace(module, &linkage, "pthread_create",
                     (void *)watched_pthread_create);
     dl_iterate_phdr(library_data, module);
-    if (arenap_maps_each(watch_earlier, NULL))
+    if (!arenap_collector_is_earlier()
+        || arenap_maps_each(watch_earlier, NULL))
         atomic_store(&watch.done, true);
+}
+
+/* --- Reading memory that others may take away --- */
+
+static long
+raw_open(const char *path)
+{
+    return syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+}
+
+long
+arenap_maps_copy(void *to, uintptr_t from, size_t size)
+{
+    struct iovec local = {to, size}, remote = {(void *)from, size};
+    int saved = errno;
+    long got = syscall(SYS_process_vm_readv, getpid(), &local, 1UL, &remote,
+                       1UL, 0UL);
+
+    if (got < 0)
+        got = errno == EFAULT || errno == ENOMEM ? 0 : -1;
+    errno = saved;
+    return got;
+}
+
+/* The kernel's interface since 6.7, which older headers do not have. */
+struct page_region {
+    uint64_t start, end, categories;
+};
+
+struct pm_scan_arg {
+    uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+    uint64_t category_inverted, category_mask, category_anyof_mask;
+    uint64_t return_mask;
+};
+
+#ifndef PAGEMAP_SCAN
+#define PAGEMAP_SCAN _IOWR('f', 16, struct pm_scan_arg)
+#endif
+#define PAGE_PRESENT_BIT ((uint64_t)1 << 3)
+#define PAGE_SWAPPED_BIT ((uint64_t)1 << 4)
+#define PAGE_ZERO_BIT ((uint64_t)1 << 5)
+
+/* Without that interface, ranges up to this size are taken whole. */
+#define RESIDENT_BLIND ((uintptr_t)4 << 30)
+#define RESIDENT_SMALL ((uintptr_t)64 << 10)
+#define REGIONS 64
+
+static bool
+resident_scan(long file, uintptr_t lo, uintptr_t hi, maps_visit *visit,
+              void *context)
+{
+    struct page_region region[REGIONS];
+    struct pm_scan_arg arg = {
+        .size = sizeof arg,
+        .end = arenap_round_up(hi, ARENA_PAGE),
+        .vec = (uintptr_t)region,
+        .vec_len = REGIONS,
+        .category_inverted = PAGE_ZERO_BIT,
+        .category_mask = PAGE_ZERO_BIT,
+        .category_anyof_mask = PAGE_PRESENT_BIT | PAGE_SWAPPED_BIT,
+        .return_mask = PAGE_PRESENT_BIT,
+    };
+
+    for (arg.start = lo & ~(ARENA_PAGE - 1); arg.start < hi;
+         arg.start = arg.walk_end) {
+        long found = syscall(SYS_ioctl, file, PAGEMAP_SCAN, &arg);
+
+        if (found < 0 || (found == 0 && arg.walk_end <= arg.start))
+            return false;
+        for (long i = 0; i < found; i++) {
+            uintptr_t from = (uintptr_t)region[i].start;
+            uintptr_t to = (uintptr_t)region[i].end;
+
+            visit(from > lo ? from : lo, to < hi ? to : hi, context);
+        }
+    }
+    return true;
+}
+
+bool
+arenap_maps_resident(uintptr_t lo, uintptr_t hi, maps_visit *visit,
+                     void *context)
+{
+    int saved = errno;
+    bool done = false;
+    long file;
+
+    if (hi - lo > RESIDENT_SMALL
+        && (file = raw_open("/proc/self/pagemap")) >= 0) {
+        done = resident_scan(file, lo, hi, visit, context);
+        syscall(SYS_close, file);
+    }
+    /* Parts that were visited twice do no harm. */
+    if (!done && hi - lo <= RESIDENT_BLIND) {
+        visit(lo, hi, context);
+        done = true;
+    }
+    errno = saved;
+    return done;
 }
 
 /* --- Reading the mappings --- */
@@ -250,12 +359,6 @@ arenap_maps_watch(void)
 /* Read with the world stopped, by one thread at a time: the buffer is
  * static.  A line that does not fit is a path longer than any. */
 #define MAPS_BUFFER 65536
-
-static long
-raw_open(const char *path)
-{
-    return syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-}
 
 static uintptr_t
 parse_hex(const char **text)

@@ -25,6 +25,18 @@ typedef void maps_visit(uintptr_t lo, uintptr_t hi, void *context);
  * of the library itself.  Takes no lock. */
 void arenap_maps_collector_each(maps_visit *visit, void *context);
 
+/*
+ * Call visit for the parts of a range that have pages of their own; a sparse
+ * mapping of terabytes has few.  Calls the system directly.  False if the
+ * system cannot tell and the range is too large to look at.
+ */
+bool arenap_maps_resident(uintptr_t lo, uintptr_t hi, maps_visit *visit,
+                          void *context);
+
+/* Copy bytes of this process that may be unmapped, or beyond the end of a
+ * file.  How many could be read; 0: none, -1: the system does not allow it. */
+long arenap_maps_copy(void *to, uintptr_t from, size_t size);
+
 /* Call visit for each mapping that may hold pointers.  Allocates nothing and
  * calls the system directly: threads are stopped.  False, after some visits
  * or none, if the mappings cannot be read. */

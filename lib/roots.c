@@ -144,7 +144,7 @@ tls_push(uintptr_t control_block)
 #endif
 
 void
-arenap_roots_thread(struct thread *self)
+arenap_roots_stack(struct thread *self)
 {
     pthread_attr_t attr;
     void *stack;
@@ -159,6 +159,12 @@ arenap_roots_thread(struct thread *self)
         }
         pthread_attr_destroy(&attr);
     }
+}
+
+void
+arenap_roots_thread(struct thread *self)
+{
+    arenap_roots_stack(self);
     atomic_store_explicit(&self->tcb, tls_control_block(),
                           memory_order_release);
 }
@@ -215,13 +221,14 @@ pins_grow(void)
         }
         if (old != NULL) {
             pthread_mutex_unlock(&pins.lock);
-            arenap_collector_free(old);
+            arenap_collector_free_traced(old);
             pthread_mutex_lock(&pins.lock);
         }
     }
     return true;
 }
 
+/* Both are called by threads that a collection stops. */
 int
 arenap_roots_pin(const void *ptr)
 {
@@ -329,33 +336,61 @@ stacks_each(maps_visit *visit, void *context)
                   context);
 }
 
+/* Memory that a thread which is not stopped may unmap meanwhile, or that lies
+ * beyond the end of a file, is searched in a copy. */
+#define COPY_BYTES ((size_t)64 * 1024)
+
+static void
+push_copy(uintptr_t lo, uintptr_t hi, void *unused)
+{
+    static uintptr_t copy[COPY_BYTES / sizeof(uintptr_t)];
+
+    (void)unused;
+    while (lo < hi) {
+        size_t size = hi - lo < COPY_BYTES ? hi - lo : COPY_BYTES;
+        long got = arenap_maps_copy(copy, lo, size);
+
+        if (got < 0) { /* forbidden here: as it is, then */
+            arenap_collector_push((void *)lo, (void *)hi);
+            return;
+        }
+        if (got == 0) {
+            lo += ARENA_PAGE;
+            continue;
+        }
+        arenap_collector_push_now(
+            copy, (char *)copy + ((size_t)got & ~(sizeof(void *) - 1)));
+        lo += (size_t)got;
+    }
+}
+
 /* Push what is not a chunk of ours. */
 static void
-push_foreign(uintptr_t lo, uintptr_t hi)
+push_foreign(uintptr_t lo, uintptr_t hi, bool *all)
 {
     while (lo < hi) {
         bool ours;
         uintptr_t end = arenap_pagemap_run(lo, hi, &ours);
 
-        if (!ours)
-            arenap_collector_push((void *)lo, (void *)end);
+        if (!ours && !arenap_maps_resident(lo, end, push_copy, NULL))
+            *all = false;
         lo = end;
     }
 }
 
 static void
-mapping_push(uintptr_t lo, uintptr_t hi, void *unused)
+mapping_push(uintptr_t lo, uintptr_t hi, void *context)
 {
     struct hole hole = {lo, hi, hi, hi};
+    bool *all = context;
 
-    (void)unused;
     while (hole.lo < hi) {
         hole.cut_lo = hole.cut_hi = hi;
         arenap_maps_collector_each(hole_visit, &hole);
         arenap_os_meta_each(hole_visit, &hole);
         stacks_each(hole_visit, &hole);
         if (hole.cut_lo > hole.lo)
-            push_foreign(hole.lo, hole.cut_lo);
+            push_foreign(hole.lo, hole.cut_lo, all);
         hole.lo = hole.cut_hi;
     }
 }
@@ -370,6 +405,8 @@ keep_all(uintptr_t lo, uintptr_t hi, void *unused)
 void
 arenap_roots_push(void)
 {
+    bool all = true;
+
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
         uintptr_t tcb = atomic_load(&t->tcb);
 
@@ -379,7 +416,8 @@ arenap_roots_push(void)
     for (struct range *r = ranges.first; r != NULL; r = r->next)
         arenap_collector_push(r->lo, r->hi);
     /* Never collect with a part of the roots. */
-    if (atomic_load(&roots.wide) && !arenap_maps_each(mapping_push, NULL))
+    if (atomic_load(&roots.wide)
+        && (!arenap_maps_each(mapping_push, &all) || !all))
         arenap_maps_collector_each(keep_all, NULL);
 }
 
@@ -396,7 +434,8 @@ roots_read(uintptr_t lo, uintptr_t hi, void *unused)
 ARENA_COLD static int
 roots_choose(arena_roots_t mode)
 {
-    if (mode == ARENA_ROOTS_ALL
+    /* A collection reads the mappings itself, once they are roots. */
+    if (mode == ARENA_ROOTS_ALL && !atomic_load(&roots.wide)
         && (!arenap_maps_watched() || !arenap_maps_each(roots_read, NULL)))
         return -1;
     atomic_store(&roots.wide, mode == ARENA_ROOTS_ALL);
@@ -456,19 +495,32 @@ arena_set_roots(arena_roots_t mode)
     return 0;
 }
 
+/* A thread that changes what a collection reads must be stopped by it. */
+static int
+roots_enter(void)
+{
+    struct thread *self = arenap_thread_self();
+
+    if (self == NULL)
+        return arenap_fail_system(sizeof(struct thread));
+    return arenap_collector_attach(self);
+}
+
 int
 arena_pin(const void *ptr)
 {
     if (!arenap_collector_holds(ptr))
         return arenap_fail(EINVAL, "%p does not point into collected memory",
                            ptr);
-    return arenap_roots_pin(ptr);
+    return roots_enter() != 0 ? -1 : arenap_roots_pin(ptr);
 }
 
 int
 arena_unpin(const void *ptr)
 {
-    return arenap_roots_unpin(ptr);
+    if (!arenap_collector_started())
+        return arenap_fail(EINVAL, "%p is not pinned", ptr);
+    return roots_enter() != 0 ? -1 : arenap_roots_unpin(ptr);
 }
 
 int
@@ -478,7 +530,7 @@ arena_add_roots(void *lo, void *hi)
 
     if (lo == NULL || (uintptr_t)lo >= (uintptr_t)hi)
         return arenap_fail(EINVAL, "no bytes from %p up to %p", lo, hi);
-    if (arenap_collector_start() != 0)
+    if (roots_enter() != 0)
         return -1;
     range = malloc(sizeof *range);
     if (range == NULL)
@@ -504,6 +556,8 @@ arena_remove_roots(void *lo, void *hi)
 
     if (to < from)
         to = from;
+    if (arenap_collector_started() && roots_enter() != 0)
+        return -1;
     pthread_mutex_lock(&ranges.lock);
     for (struct range **link = &ranges.first; *link; link = &(*link)->next)
         if ((*link)->lo == from && (*link)->hi == to) {

@@ -17,7 +17,10 @@
 
 struct thread;
 
-/* Write down the calling thread's stack and thread control block. */
+/* Write down the calling thread's stack. */
+void arenap_roots_stack(struct thread *self);
+
+/* The same, and its thread control block, now that it is attached. */
 void arenap_roots_thread(struct thread *self);
 
 /* Before threads are stopped: the loaded modules' thread-local storage. */

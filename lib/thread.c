@@ -4,6 +4,7 @@
 
 #include <limits.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include "budget.h"
 #include "chunk.h"
@@ -178,7 +179,9 @@ static void
 fork_child(void)
 {
     fork_done();
+    arenap_budget_fork_child();
     arenap_chunk_fork_child();
+    arenap_collector_fork_child();
     threads.ending = NULL;
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
         if (t == arenap_tls.record) {
@@ -190,11 +193,15 @@ fork_child(void)
         atomic_store(&t->attached, ATTACHED_NOT);
         t->is_cleaner = t->collecting = false;
         t->acting = 0;
-        thread_strip(t);
+        /* What it was about to change may be half done: let it be. */
+        for (int i = 0; i < THREAD_PIECES; i++)
+            atomic_store(&t->piece[i].arena, NULL);
+        t->ring.taken = t->ring.given = 0;
+        arenap_chunk_flush(t);
         thread_retire(t);
     }
-    arenap_budget_fork_child(arenap_usage_reserved_all()
-                             + arenap_chunk_cached());
+    arenap_budget_set_charged(arenap_usage_reserved_all()
+                              + arenap_chunk_cached());
     arenap_cleaner_fork_child();
 }
 
@@ -250,9 +257,11 @@ arenap_thread_bind(void)
     self->tid = arenap_os_tid();
     self->rounds = 0;
     self->late = arenap_tls.ended;
+    self->is_main = self->tid == getpid();
     self->is_cleaner = self->collecting = false;
     self->acting = 0;
     self->stamp_countdown = 0;
+    atomic_store(&self->stack_hi, 0);
     self->error[0] = '\0';
     arenap_tls.record = self;
     arenap_tls.serial = atomic_fetch_add(&threads.last_serial, 2) + 2;

@@ -66,6 +66,7 @@ struct thread {
     int tid;
     unsigned rounds; /* of thread-specific destructors so far */
     bool late; /* no further round may come */
+    bool is_main;
     bool is_cleaner;
     bool collecting;  /* inside the collector, through us */
     unsigned acting;  /* depth of close actions that it runs */
