@@ -77,6 +77,8 @@ expect_hidden_live(void)
 static void
 setup(void)
 {
+    /* To learn the main thread's stack takes a file. */
+    expect_ok(arena_thread_attach());
     run_in_thread(hide_main, NULL);
 }
 
