@@ -137,6 +137,9 @@ ARENA_API arena_t *arena_global(void);
 /**
  * The implicit arena: each block allocated from it is freed by itself.
  *
+ * Its blocks are not searched for pointers: a list of them loses its tail.
+ * arena_malloc of arena/heap.h has blocks that are.
+ *
  * NULL means the same in the arena_alloc calls, and only there.
  *
  * @return the arena; never fails.
@@ -166,6 +169,9 @@ ARENA_API arena_t *arena_auto(void);
 
 /**
  * Open a confined arena, owned by the calling thread.
+ *
+ * Check for NULL, here and at the other openers: arena_alloc takes NULL for
+ * the implicit arena.
  *
  * @return the arena; or NULL with errno ENOMEM: the system refused.
  *
@@ -238,8 +244,8 @@ ARENA_API arena_t *arena_open(arena_kind_t kind,
  *
  * Threads:  shared: any; confined: its owner.
  * Lifetime: the handle answers ESTALE afterwards, until its control block is
- *           used again, at the earliest after 64 further closes by the same
- *           thread.
+ *           used again: while that thread lives, at the earliest after 64
+ *           further closes by it.
  * Collects: never; but the close actions may.
  */
 ARENA_API int arena_close(arena_t *arena);
@@ -370,7 +376,14 @@ ARENA_API void *arena_resize(arena_t *arena, void *block, size_t old_size,
  * Exactly once against the collector.  What libc's malloc allocated is given
  * to libc's free.  Anything else is refused and nothing changes: a block of
  * another arena, a block freed before, a pointer into the middle of a block
- * or to no block at all.
+ * or to no block at all.  Pointers to memory that is not the library's are
+ * recognised at best effort.
+ *
+ * A block of arena_malloc up to 2048 bytes that looks free already (all zero,
+ * or zero but for a link to another one) is left to the collector in silence.
+ * So a second free of one does no harm, unless it was handed out again in
+ * between, but is not reported; and the free of one that is still zero takes
+ * effect at the next collection.
  *
  * @param block  the block; NULL: nothing is done
  *

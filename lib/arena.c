@@ -539,7 +539,8 @@ arena_strndup(arena_t *arena, const char *s, size_t n)
 char *
 arena_strdup(arena_t *arena, const char *s)
 {
-    return arena_strndup(arena, s, SIZE_MAX);
+    return s != NULL ? arena_strndup(arena, s, strlen(s))
+                     : arenap_fail_null(EINVAL, "no string to copy");
 }
 
 char *

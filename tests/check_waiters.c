@@ -354,7 +354,9 @@ START_TEST(test_slots_of_many_threads_are_never_idle)
     leave_room(SLOTS * slots_unit(slots.taking));
     share = slots_share(&slots);
     expect_no_failure(&slots.failures);
-    ck_assert_msg(share >= 0.85, "slots were held %.0f %% of the time",
+    /* Or half of them, where the processors are not ours alone. */
+    ck_assert_msg(share >= (test_patience() == 1 ? 0.85 : 0.5),
+                  "slots were held %.0f %% of the time",
                   100 * share);
     expect_fair(&slots);
     teardown();
@@ -388,10 +390,10 @@ START_TEST(test_request_over_the_limit_fails_at_once)
     expect_ok(arena_set_limit(4 * MIB));
     start = clock_ns();
     expect_fail(arena_alloc(arena, 5 * MIB), ENOMEM, "limit: 4194304)");
-    ck_assert_uint_lt(clock_ns() - start, AT_ONCE);
+    ck_assert_uint_lt(clock_ns() - start, test_patience() * AT_ONCE);
     start = clock_ns();
     expect_fail(arena_reserve(5 * MIB), ENOMEM, "limit: 4194304)");
-    ck_assert_uint_lt(clock_ns() - start, AT_ONCE);
+    ck_assert_uint_lt(clock_ns() - start, test_patience() * AT_ONCE);
     ck_assert_uint_eq(usage_now().waits, base.waits);
     arena_keep_alive(arena);
 }
@@ -440,7 +442,7 @@ START_TEST(test_full_budget_fails_in_time_with_the_sentence)
     waited = clock_ns() - start;
     ck_assert_str_eq(arena_error(), sentence_now());
     ck_assert_uint_ge(waited, 500 * MS_NS);
-    ck_assert_uint_le(waited, 1500 * MS_NS);
+    ck_assert_uint_le(waited, test_patience() * 1500 * MS_NS);
     expect_usage(before);
     drop_held();
     teardown();
@@ -460,7 +462,7 @@ START_TEST(test_full_budget_without_collector_fails_in_time)
     waited = clock_ns() - start;
     ck_assert_str_eq(arena_error(), sentence_now());
     ck_assert_uint_ge(waited, 500 * MS_NS);
-    ck_assert_uint_le(waited, 1500 * MS_NS);
+    ck_assert_uint_le(waited, test_patience() * 1500 * MS_NS);
     expect_ok(arena_unreserve(2 * MIB));
     ck_assert_uint_eq(usage_now().collections, 0);
 }
@@ -560,7 +562,7 @@ START_TEST(test_release_serves_its_waiter_at_once)
     expect_ok(arena_set_explicit_gc((_i & 2) == 0));
     leave_room((_i & 1) == 0 ? MIB : unit);
     median = median_service((_i & 1) == 0);
-    ck_assert_msg(median <= 10 * MS_NS, "the median was %.1f ms",
+    ck_assert_msg(median <= test_patience() * 10 * MS_NS, "the median was %.1f ms",
                   (double)median / 1e6);
     teardown();
     expect_usage(base);
@@ -607,7 +609,8 @@ START_TEST(test_small_request_passes_a_large_one)
     sleep_ms(60);
     start = clock_ns();
     expect_ok(arena_reserve(64 * KIB));
-    ck_assert_uint_lt(clock_ns() - start, 100 * MS_NS);
+    ck_assert_uint_lt(clock_ns() - start,
+                      test_patience() * 100 * MS_NS);
     expect_ok(arena_unreserve(64 * KIB));
     expect_ok(arena_unreserve(MIB / 2));
     join_thread(thread);
@@ -648,7 +651,8 @@ START_TEST(test_large_request_is_not_starved)
     for (size_t i = 0; i < 20; i++) {
         start = clock_ns();
         expect_ok((arena_reserve(MIB)));
-        ck_assert_uint_lt(clock_ns() - start, 300 * MS_NS);
+        ck_assert_uint_lt(clock_ns() - start,
+                          test_patience() * 300 * MS_NS);
         expect_ok(arena_unreserve(MIB));
     }
     atomic_store(&stream.stop, true);

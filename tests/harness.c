@@ -466,3 +466,14 @@ run_suite(Suite *suite)
     srunner_free(runner);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
+
+/* --- Patience --- */
+
+unsigned
+test_patience(void)
+{
+    const char *wish = getenv("ARENA_TEST_PATIENCE");
+    int times = wish != NULL ? atoi(wish) : 4;
+
+    return times > 0 ? (unsigned)times : 1;
+}

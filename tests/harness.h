@@ -78,6 +78,11 @@ const char *failure_fault(bool failed, int got, int error,
                       #expr, errno_);                                         \
     } while (0)
 
+/* How many times longer than the contract says a thing may take: a processor
+ * that others use too is no fault of the library's.  ARENA_TEST_PATIENCE; by
+ * default 4.  With 1 the contract is tested to the letter. */
+unsigned test_patience(void);
+
 /* What a call answered on another thread. */
 struct answer {
     bool failed;

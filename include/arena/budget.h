@@ -19,9 +19,10 @@
  * larger one that does not fit yet.  A request over the limit fails at once.
  *
  * Environment, read once:
- *   ARENA_LIMIT        the limit: bytes, with K, M or G, or a percentage of
- *                      the memory that this process may use ("50%"); anything
- *                      else is refused with a line on stderr
+ *   ARENA_LIMIT        the limit: bytes, with K, M, G or T in either case, or
+ *                      a percentage of the memory that this process may use
+ *                      ("50%"); 0 means zero; anything else is refused with a
+ *                      line on stderr
  *   ARENA_EXPLICIT_GC  0: a reservation never forces a collection
  *
  * The model is java.nio.Bits of the JDK with its -XX:MaxDirectMemorySize.
@@ -57,7 +58,7 @@ typedef struct arena_usage {
     size_t requested;     /**< the sum of all pools */
     size_t count;         /**< the sum of all pools */
     size_t cached;        /**< free memory kept for reuse */
-    size_t peak;          /**< the most that was reserved and cached */
+    size_t peak;          /**< the most of reserved and cached together */
     size_t pending;       /**< notifications and actions not yet done */
     uint64_t collections; /**< by the collector, since the process began */
     uint64_t waits;       /**< reservations that did not fit at once */
@@ -66,10 +67,11 @@ typedef struct arena_usage {
     /** By arena_kind_t.  count: open arenas, for ARENA_IMPLICIT blocks. */
     arena_usage_pool_t kind[5];
     /** arena_malloc and its family.  Taken from the collector's own figures,
-     *  by page; requested and count are estimates between collections. */
+     *  by page: what the program takes from libgc itself is in it, too;
+     *  requested and count are estimates between collections. */
     arena_usage_pool_t heap;
-    arena_usage_pool_t buffers; /**< direct buffers */
-    arena_usage_pool_t mapped;  /**< file mappings */
+    arena_usage_pool_t buffers; /**< always 0 in this version */
+    arena_usage_pool_t mapped;  /**< always 0 in this version */
     arena_usage_pool_t manual;  /**< arena_reserve; count: reservations */
     uint64_t reclaimed; /**< bytes that collections gave back so far */
 } arena_usage_t;

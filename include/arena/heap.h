@@ -5,7 +5,13 @@
  * points to them.  From the first call on every writable mapping of the
  * process is searched for pointers, since libc and other libraries keep ours
  * in memory of their own; ARENA_ROOTS=precise or arena_set_roots choose
- * otherwise.
+ * otherwise.  A program linked with -static must choose so: else nothing is
+ * collected in it.
+ *
+ * A block up to 2048 bytes that looks free already (all zero, or zero but for
+ * a link to another one) is left to the collector by arena_free, in silence:
+ * see there.  Pointers to memory that is not the library's are recognised at
+ * best effort.
  */
 #ifndef ARENA_HEAP_H
 #define ARENA_HEAP_H
@@ -40,7 +46,8 @@ ARENA_API void *arena_calloc(size_t count, size_t size)
  *  allocated stays libc's, a block of the implicit arena becomes one of the
  *  heap.
  *  @return as arena_malloc, and EINVAL: a block of an explicit arena, whose
- *          size is not known; no block, or one freed before. */
+ *          size is not known; no block, or one freed before, if that can be
+ *          told. */
 ARENA_API void *arena_realloc(void *block, size_t size) ARENA_ATTR_SIZE(2);
 
 /** As arena_realloc of count * size bytes, overflow-checked. */

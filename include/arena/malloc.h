@@ -2,7 +2,8 @@
  * arena/malloc.h - give an old program collected memory by compiling it
  * again:
  *
- *   cc -include arena/malloc.h legacy.c -larena -lgc
+ *   cc $(pkg-config --cflags libarena) -include arena/malloc.h legacy.c \
+ *       -larena -lgc
  *
  * Every source file of the program is compiled so, C89 to C17, none is
  * edited.  What it allocates is freed by free, as before, or after nothing
@@ -21,8 +22,8 @@
  * not collected, nor counted.
  *
  * What cannot work: another library, compiled without this header, that
- * frees or reallocates a block of the program's.  There the program needs
- * libarena-malloc, which serves the whole process.
+ * frees or reallocates a block of the program's.  Compile that library so,
+ * too, or give it copies that libc's own malloc made.
  *
  * What takes an option on the command line:
  *   - A function of the program's own that has one of the names below (its
