@@ -22,8 +22,8 @@
  * not collected, nor counted.
  *
  * What cannot work: another library, compiled without this header, that
- * frees or reallocates a block of the program's.  Compile that library so,
- * too, or give it copies that libc's own malloc made.
+ * frees or reallocates a block of the program's.  That library must be
+ * compiled so, too.
  *
  * What takes an option on the command line:
  *   - A function of the program's own that has one of the names below (its

@@ -9,7 +9,8 @@
  *
  * Either for a whole program, without editing it,
  *
- *   cc -include arena/threads.h program.c -larena -lgc
+ *   cc $(pkg-config --cflags libarena) -include arena/threads.h program.c \
+ *       -larena -lgc
  *
  * or in the source files that start threads,
  *
