@@ -373,7 +373,7 @@ arenap_budget_figures(struct budget_figures *out)
 
 /* --- Environment --- */
 
-/* A size with K, M or G, or a percentage of whole. */
+/* A size with K, M, G or T, or a percentage of whole. */
 static bool
 parse_limit(const char *text, size_t whole, size_t *out)
 {

@@ -14,7 +14,9 @@
 struct slab {
     struct slab *next;
     _Atomic size_t used;
-    struct arena block[SLAB_BLOCKS];
+    struct {
+        struct arena arena;
+    } __attribute__((aligned(64))) block[SLAB_BLOCKS];
 };
 
 /* Closed blocks of all threads, oldest first. */
@@ -41,7 +43,7 @@ slab_take(void)
         slab = fresh;
     }
     used = atomic_load(&slab->used);
-    arena = &slab->block[used];
+    arena = &slab->block[used].arena;
     atomic_store(&arena->owner, ARENA_NOBODY);
     atomic_store(&slab->used, used + 1);
     return arena;
@@ -99,7 +101,7 @@ arenap_control_each(void (*visit)(struct arena *, void *), void *context)
         size_t used = atomic_load(&slab->used);
 
         for (size_t i = 0; i < used; i++)
-            visit(&slab->block[i], context);
+            visit(&slab->block[i].arena, context);
     }
 }
 

@@ -290,6 +290,7 @@ is_libc_block(struct thread *self, const void *ptr)
         || (uintptr_t)ptr < ARENA_PAGE || arenap_pagemap_get(ptr) != NULL)
         return false;
     arenap_maps_collector_each(address_visit, &address);
+    arenap_os_meta_each(address_visit, &address);
     if (address.inside || on_stack(self, (uintptr_t)ptr)
         || dladdr(ptr, &info) != 0
         || !arenap_os_readable((const size_t *)ptr - 1))

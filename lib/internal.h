@@ -144,7 +144,7 @@ struct arena {
     char *name; /* malloc'd, or NULL */
     size_t chunk_size;  /* hint */
     struct arena *free_next; /* control.c; and of those being closed */
-} __attribute__((aligned(64)));
+};
 
 #define ARENA_AUTO_HEAD 64
 _Static_assert(offsetof(struct arena, reserved) == ARENA_AUTO_HEAD,
