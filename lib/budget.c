@@ -89,12 +89,6 @@ budget_try(size_t size)
     return true;
 }
 
-void
-arenap_budget_take(size_t size)
-{
-    budget_peak(atomic_fetch_add(&budget.charged, size) + size);
-}
-
 static void
 queue_unlink(struct waiter **link)
 {

@@ -29,9 +29,6 @@ int arenap_budget_reserve_chunk(size_t size, unsigned source,
  * nobody does. */
 bool arenap_budget_hand_over(struct chunk *chunk);
 
-/* Take bytes that are held already, over the limit if need be. */
-void arenap_budget_take(size_t size);
-
 /* Give bytes back.  Any context but the collector's. */
 void arenap_budget_release(size_t size);
 

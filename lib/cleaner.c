@@ -24,7 +24,6 @@ static struct {
     _Atomic uint32_t done;   /* nodes that have run, in the order pushed */
     _Atomic uint32_t wake;   /* changes when there is something to do */
     _Atomic bool running;    /* the thread exists */
-    _Atomic uint64_t busy_since;
     pthread_mutex_t lock; /* of the queue, and of starting */
     struct pending *first, **last;
 } cleaner = {.lock = PTHREAD_MUTEX_INITIALIZER, .last = &cleaner.first};
@@ -56,12 +55,6 @@ arenap_cleaner_pending(void)
     uint32_t done = atomic_load(&cleaner.done);
 
     return atomic_load(&cleaner.pushed) - done;
-}
-
-uint64_t
-arenap_cleaner_busy_since(void)
-{
-    return atomic_load(&cleaner.busy_since);
 }
 
 /* Move what was pushed to the end of the queue, oldest first. */
@@ -106,9 +99,7 @@ queue_take(void)
 static void
 cleaner_run(struct pending *node)
 {
-    atomic_store(&cleaner.busy_since, arenap_os_now());
     node->run(node);
-    atomic_store(&cleaner.busy_since, 0);
     atomic_fetch_add(&cleaner.done, 1);
     arenap_os_wake(&cleaner.done, INT32_MAX);
 }
@@ -277,7 +268,6 @@ arenap_cleaner_fork_child(void)
         due++;
     atomic_store(&cleaner.done, atomic_load(&cleaner.pushed) - due);
     atomic_store(&cleaner.running, false);
-    atomic_store(&cleaner.busy_since, 0);
 }
 
 /* --- Public --- */

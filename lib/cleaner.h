@@ -28,9 +28,6 @@ int arenap_cleaner_start(void);
 /* Nodes pushed whose run has not returned. */
 size_t arenap_cleaner_pending(void);
 
-/* When the cleaner began the node that it runs now, in ns; 0: it idles. */
-uint64_t arenap_cleaner_busy_since(void);
-
 /* A collection that began after this call, by whomever; returns when it is
  * done.  False where none is possible.  Hold no lock. */
 bool arenap_cleaner_collect(void);

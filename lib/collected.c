@@ -373,7 +373,7 @@ part_bytes(struct arena *arena, size_t need)
 static void *
 auto_carve(struct arena *arena, size_t size, size_t align)
 {
-    size_t room = arenap_round_up(size + (size == 0), ARENA_GRANULE);
+    size_t room = arenap_room(size);
     size_t skip = (size_t)(-(uintptr_t)arena->bump & (align - 1));
     size_t left = (size_t)(arena->end - arena->bump);
     char *block;
@@ -410,7 +410,7 @@ auto_alloc_part(struct thread *self, struct arena *arena, size_t size,
     arenap_sync_lock(arena);
     part_link(self, arena, part, kind, bytes);
     block = (char *)arenap_round_up((uintptr_t)room, align);
-    room = block + arenap_round_up(size + (size == 0), ARENA_GRANULE);
+    room = block + arenap_room(size);
     /* Go on where more is left. */
     if (end - room > arena->end - arena->bump) {
         arena->bump = room;
@@ -453,10 +453,8 @@ bool
 arenap_auto_resize(struct arena *arena, char *block, size_t old_size,
                    size_t new_size)
 {
-    size_t old_room =
-        arenap_round_up(old_size + (old_size == 0), ARENA_GRANULE);
-    size_t new_room =
-        arenap_round_up(new_size + (new_size == 0), ARENA_GRANULE);
+    size_t old_room = arenap_room(old_size);
+    size_t new_room = arenap_room(new_size);
     bool last;
 
     arenap_sync_lock(arena);

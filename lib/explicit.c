@@ -87,7 +87,7 @@ run_clear(struct arena *arena, char *from)
 static void *
 run_carve(struct arena *arena, size_t size, size_t align, bool zero)
 {
-    size_t room = arenap_round_up(size + (size == 0), ARENA_GRANULE);
+    size_t room = arenap_room(size);
     size_t skip = (size_t)(-(uintptr_t)arena->bump & (align - 1));
     size_t left = (size_t)(arena->end - arena->bump);
     char *block;
@@ -224,7 +224,7 @@ arenap_piece_flush(struct thread *thread)
 static bool
 piece_take(struct piece *piece, struct arena *arena, size_t size)
 {
-    size_t room = arenap_round_up(size + (size == 0), ARENA_GRANULE);
+    size_t room = arenap_room(size);
     size_t want = piece->next_size < AHEAD_FIRST ? AHEAD_FIRST
                                                  : piece->next_size;
     size_t left;
@@ -260,7 +260,7 @@ piece_carve(struct piece *piece, size_t size)
 {
     char *block = piece->bump;
 
-    piece->bump += arenap_round_up(size + (size == 0), ARENA_GRANULE);
+    piece->bump += arenap_room(size);
     atomic_store_explicit(
         &piece->tally,
         atomic_load_explicit(&piece->tally, memory_order_relaxed) + size
@@ -463,10 +463,8 @@ static bool
 resize_in(char **bump, const char *end, char *block, size_t old_size,
           size_t new_size)
 {
-    size_t old_room =
-        arenap_round_up(old_size + (old_size == 0), ARENA_GRANULE);
-    size_t new_room =
-        arenap_round_up(new_size + (new_size == 0), ARENA_GRANULE);
+    size_t old_room = arenap_room(old_size);
+    size_t new_room = arenap_room(new_size);
 
     if (*bump != block + old_room || new_room > (size_t)(end - block))
         return false;

@@ -165,6 +165,14 @@ arenap_round_up(size_t size, size_t to)
     return (size + (to - 1)) & ~(to - 1);
 }
 
+/* The bytes that a block of a size takes of a run; one of size 0 has an
+ * address of its own too. */
+static inline size_t
+arenap_room(size_t size)
+{
+    return arenap_round_up(size + (size == 0), ARENA_GRANULE);
+}
+
 static inline bool
 arenap_is_pow2(size_t n)
 {
