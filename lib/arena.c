@@ -56,34 +56,64 @@ arena_implicit(void)
 
 /* Reading the clock costs as much as opening: in a burst it is read once in
  * a while. */
-#define STAMP_BURST 32
+#define STAMP_BURST 128
 #define STAMP_FRESH 1000000u /* ns */
+
+static inline bool
+stamp_is_old(const struct thread *self)
+{
+    return (int32_t)(self->ring.taken.n.all - self->stamp_due) >= 0;
+}
 
 static ARENA_NOINLINE void
 stamp_read(struct thread *self)
 {
     uint64_t now = arenap_os_coarse();
 
-    self->stamp_countdown =
-        now - self->stamp < STAMP_FRESH ? STAMP_BURST : 1;
+    self->stamp_due = self->ring.taken.n.all
+                      + (now - self->stamp < STAMP_FRESH ? STAMP_BURST : 0);
     self->stamp = now;
 }
 
-/* Set the fields of a control block but for state and owner.  The rest is as
- * in one never used: who closes an arena sees to that. */
+/* Set what the first line of a control block has, but for the owner; the rest
+ * is as in one never used: who closes an arena sees to that. */
 static inline void
-explicit_init(struct thread *self, struct arena *arena, arena_kind_t kind)
+explicit_init(struct thread *self, struct arena *arena, arena_kind_t kind,
+              uint8_t state)
 {
-    arena->chunks = NULL;
-    arena->kind = (uint8_t)kind;
-    arena->flags = 0;
-    arena->growth = 0;
-    arena->limited = false;
-    arena->bump = arena->end = arena->zeroed = NULL;
-    arena->tally = 0;
-    arena->owner_serial = arenap_tls.serial;
-    arena->plain = kind == ARENA_CONFINED;
-    arena->born = self->stamp;
+    typedef uint64_t __attribute__((may_alias)) word;
+    const struct {
+        uint8_t kind, flags, growth, state;
+        uint32_t born;
+    } fields = {(uint8_t)kind, kind == ARENA_CONFINED ? ARENA_PLAIN : 0, 0,
+                state, (uint32_t)(self->stamp >> ARENA_TICK_SHIFT)};
+    uint64_t bits;
+
+    _Static_assert(offsetof(struct arena, epoch)
+                       == offsetof(struct arena, kind) + sizeof fields,
+                   "one store writes all five");
+    memset(&arena->chunks, 0,
+           offsetof(struct arena, kind) - offsetof(struct arena, chunks));
+    memcpy(&bits, &fields, sizeof bits);
+    __atomic_store_n((word *)(void *)&arena->kind, bits, __ATOMIC_RELEASE);
+}
+
+/* The owner comes last: from then on the fast paths work. */
+static inline void
+explicit_own(struct arena *arena, arena_kind_t kind)
+{
+    ARENA_ASSERT(arenap_explicit_reserved(arena) == 0);
+    ARENA_ASSERT(arena->owner_serial == arenap_tls.serial);
+    ARENA_ASSERT(arena->marks == NULL);
+    ARENA_ASSERT(atomic_load(&arena->requested) == 0);
+    ARENA_ASSERT(atomic_load(&arena->blocks) == 0);
+    ARENA_ASSERT(arena->children == NULL && arena->actions == NULL);
+    ARENA_ASSERT(arena->holds == NULL && arena->users == 0);
+    ARENA_ASSERT(!arena->orphan);
+    atomic_store_explicit(&arena->owner,
+                          kind == ARENA_CONFINED ? arenap_tls.serial
+                                                 : ARENA_NOBODY,
+                          memory_order_release);
 }
 
 /* A control block that is ready to be published. */
@@ -96,37 +126,24 @@ explicit_make(struct thread *self, arena_kind_t kind)
         arenap_fail_system(sizeof *arena);
         return NULL;
     }
-    stamp_read(self);
-    explicit_init(self, arena, kind);
+    if (stamp_is_old(self))
+        stamp_read(self);
+    explicit_init(self, arena, kind, 0);
+    atomic_store_explicit(&arena->reserved, 0, memory_order_relaxed);
+    arena->owner_serial = arenap_tls.serial;
     return arena;
 }
 
-static inline void
-explicit_check_rest(const struct arena *arena)
-{
-    ARENA_ASSERT(atomic_load(&arena->reserved) == 0 && arena->marks == NULL);
-    ARENA_ASSERT(atomic_load(&arena->requested) == 0);
-    ARENA_ASSERT(atomic_load(&arena->blocks) == 0);
-    ARENA_ASSERT(arena->parent == NULL && arena->children == NULL);
-    ARENA_ASSERT(arena->actions == NULL && arena->holds == NULL);
-    ARENA_ASSERT(arena->name == NULL && arena->limit == 0);
-    ARENA_ASSERT(arena->users == 0 && !arena->orphan);
-    (void)arena;
-}
-
-static inline void
+static void
 explicit_publish(struct thread *self, struct arena *arena, arena_kind_t kind)
 {
     arenap_count(&self->counts[kind].count, 1);
     atomic_store_explicit(&arena->state, ARENA_OPEN, memory_order_release);
-    atomic_store_explicit(&arena->owner,
-                          kind == ARENA_CONFINED ? arenap_tls.serial
-                                                 : ARENA_NOBODY,
-                          memory_order_release);
+    explicit_own(arena, kind);
 }
 
 static ARENA_NOINLINE struct arena *
-explicit_open_slow(arena_kind_t kind)
+explicit_open(arena_kind_t kind)
 {
     struct thread *self = arenap_thread_self();
     struct arena *arena;
@@ -136,36 +153,27 @@ explicit_open_slow(arena_kind_t kind)
         return NULL;
     }
     arena = explicit_make(self, kind);
-    if (ARENA_LIKELY(arena != NULL)) {
-        explicit_check_rest(arena);
+    if (ARENA_LIKELY(arena != NULL))
         explicit_publish(self, arena, kind);
-    }
-    return arena;
-}
-
-static inline struct arena *
-explicit_open(arena_kind_t kind)
-{
-    struct thread *self = arenap_tls.record;
-    struct arena *arena;
-
-    if (ARENA_UNLIKELY(self == NULL
-                       || arenap_control_count(&self->ring)
-                              <= ARENA_CONTROL_RING
-                       || self->stamp_countdown <= 1))
-        return explicit_open_slow(kind);
-    self->stamp_countdown--;
-    arena = arenap_control_take(&self->ring);
-    explicit_init(self, arena, kind);
-    explicit_check_rest(arena);
-    explicit_publish(self, arena, kind);
     return arena;
 }
 
 arena_t *
 arena_confined(void)
 {
-    return explicit_open(ARENA_CONFINED);
+    struct thread *self = arenap_tls.record;
+    struct arena *arena;
+
+    /* The short way; the ring counts it. */
+    if (ARENA_UNLIKELY(self == NULL
+                       || arenap_control_count(&self->ring)
+                              <= ARENA_CONTROL_RING
+                       || stamp_is_old(self)))
+        return explicit_open(ARENA_CONFINED);
+    arena = arenap_control_pop(&self->ring);
+    explicit_init(self, arena, ARENA_CONFINED, ARENA_OPEN);
+    explicit_own(arena, ARENA_CONFINED);
+    return arena;
 }
 
 arena_t *
@@ -239,7 +247,7 @@ tree_join(struct thread *self, struct arena *arena)
         arena->order = parent->next_order++;
         arena->sibling = parent->children;
         parent->children = arena;
-        parent->plain = false;
+        arenap_explicit_complicate(parent);
         arena->limited |= parent->limited;
         explicit_publish(self, arena, (arena_kind_t)arena->kind);
     }
@@ -277,14 +285,13 @@ explicit_open_with(struct thread *self, arena_kind_t kind,
         return NULL;
     }
     arena->name = name;
-    arena->flags = (uint8_t)options->flags;
+    arena->flags = (uint8_t)options->flags; /* not plain */
     arena->growth = growth_for(options->chunk_size);
     arena->limit = options->limit;
     arena->limited = options->limit != 0;
     arena->next_order = 0;
     atomic_store(&arena->subtree, 0);
     arena->parent = options->parent;
-    arena->plain = false;
     if (options->parent == NULL)
         explicit_publish(self, arena, kind);
     else if (tree_join(self, arena) != 0) {
@@ -371,8 +378,8 @@ alloc_mine(struct arena *arena, size_t size, bool zero)
 {
     void *block;
 
-    if (ARENA_LIKELY(arena->chunks == NULL && arena->plain
-                     && size - 1 < AHEAD_FIRST)) {
+    if (ARENA_LIKELY(arenap_explicit_is_short(arena) && arena->chunks == NULL
+                     && size - 1 < CHUNK_ROOM)) {
         block = arenap_explicit_first(arenap_tls.record, arena, size, zero);
         if (ARENA_LIKELY(block != NULL))
             return block;
@@ -671,7 +678,7 @@ arena_bytes(const arena_t *arena)
         return arenap_auto_bytes(arena);
     if (arena->kind == ARENA_IMPLICIT)
         return arenap_usage_reserved(ARENA_IMPLICIT);
-    return atomic_load(&arena->reserved);
+    return arenap_explicit_reserved(arena);
 }
 
 bool

@@ -11,6 +11,7 @@
 #include "cleaner.h"
 #include "collector.h"
 #include "error.h"
+#include "explicit.h"
 #include "internal.h"
 #include "os.h"
 #include "pagemap.h"
@@ -156,6 +157,27 @@ chunk_make(enum chunk_source source, size_t length, size_t charge, bool zero)
 
 /* --- The cache --- */
 
+static struct chunk *
+stack_pop(struct chunk_cache *cache)
+{
+    uint32_t n = cache->firsts.n.all;
+
+    if (n == 0)
+        return NULL;
+    arenap_counted_add(&cache->firsts, (uint32_t)0 - 1);
+    return cache->first[n - 1].chunk;
+}
+
+static bool
+stack_push(struct chunk_cache *cache, struct chunk *chunk)
+{
+    chunk->next = NULL;
+    if (!arenap_stack_put(cache, chunk))
+        return false;
+    arenap_counted_add(&cache->firsts, 1);
+    return true;
+}
+
 /* All chunks of a cache that nobody is inside, as one list. */
 static struct chunk *
 cache_empty(struct chunk_cache *cache)
@@ -171,16 +193,61 @@ cache_empty(struct chunk_cache *cache)
             all = chunk;
         }
     }
-    while (arenap_cache_read(&cache->firsts) != 0) {
-        struct chunk *chunk =
-            cache->first[arenap_cache_read(&cache->firsts) - 1];
-
-        arenap_cache_add(&cache->firsts, (size_t)0 - 1);
+    for (struct chunk *chunk; (chunk = stack_pop(cache)) != NULL;) {
         chunk->next = all;
         all = chunk;
     }
     atomic_store(&cache->bytes, 0);
     return all;
+}
+
+static struct chunk *
+list_pop(struct chunk_cache *cache, unsigned class)
+{
+    struct chunk *chunk = cache->list[class];
+
+    if (chunk != NULL) {
+        cache->list[class] = chunk->next;
+        arenap_cache_add(&cache->bytes, (size_t)0 - chunk->charge);
+    }
+    return chunk;
+}
+
+static bool
+list_push(struct chunk_cache *cache, struct chunk *chunk)
+{
+    if (arenap_cache_read(&cache->bytes) + chunk->charge > CHUNK_CACHE_BYTES
+        || arenap_budget_is_short())
+        return false;
+    chunk->next = cache->list[chunk->class];
+    cache->list[chunk->class] = chunk;
+    arenap_cache_add(&cache->bytes, chunk->charge);
+    return true;
+}
+
+static struct chunk *
+cache_take(struct chunk_cache *cache, unsigned class)
+{
+    struct chunk *chunk;
+
+    if (!arenap_cache_enter(cache))
+        return NULL;
+    chunk = class == 0 ? stack_pop(cache) : list_pop(cache, class);
+    arenap_cache_leave(cache);
+    return chunk;
+}
+
+static bool
+cache_give(struct chunk_cache *cache, struct chunk *chunk)
+{
+    bool fits;
+
+    if (chunk->class == CHUNK_CLASSES || !arenap_cache_enter(cache))
+        return false;
+    fits = chunk->class == 0 ? stack_push(cache, chunk)
+                             : list_push(cache, chunk);
+    arenap_cache_leave(cache);
+    return fits;
 }
 
 static bool
@@ -243,7 +310,7 @@ arenap_chunk_cached(void)
 
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next)
         bytes += arenap_cache_read(&t->cache.bytes)
-                 + arenap_cache_read(&t->cache.firsts) * ARENA_PAGE;
+                 + arenap_counted_all(&t->cache.firsts) * ARENA_PAGE;
     return bytes;
 }
 
@@ -274,7 +341,7 @@ arenap_chunk_flush_all(void)
         return false;
     for (t = arenap_thread_first(); t != NULL && !any; t = t->next)
         any = (arenap_cache_read(&t->cache.bytes)
-               | arenap_cache_read(&t->cache.firsts))
+               | arenap_counted_all(&t->cache.firsts))
               != 0;
     if (!any || !atomic_compare_exchange_strong(&flushing, &none, 1))
         return false;
@@ -296,7 +363,9 @@ chunk_count(struct thread *self, struct arena *arena, size_t charge)
 {
     arenap_count(&self->counts[arena->kind].reserved, charge);
     if (arena->kind == ARENA_CONFINED)
-        arenap_count(&arena->reserved, charge);
+        atomic_store_explicit(&arena->reserved,
+                              arenap_explicit_reserved(arena) + charge,
+                              memory_order_relaxed);
     else
         atomic_fetch_add_explicit(&arena->reserved, charge,
                                   memory_order_relaxed);
@@ -375,7 +444,7 @@ arenap_chunk_take(struct thread *self, struct arena *arena, unsigned class)
         && limit_take(arena, ARENA_PAGE << class) != 0)
         return NULL;
     if (ARENA_LIKELY(!(arena->flags & ARENA_TRACED)))
-        chunk = arenap_cache_take(&self->cache, class);
+        chunk = cache_take(&self->cache, class);
     if (ARENA_UNLIKELY(chunk == NULL)) {
         chunk = chunk_take_new(arena, class);
         if (chunk == NULL)
@@ -452,6 +521,6 @@ arenap_chunk_give(struct thread *self, struct arena *arena,
     if (ARENA_UNLIKELY(arena->limited))
         limit_give(arena, NULL, chunk->charge);
     chunk_owner(chunk, &arenap_pagemap_cached);
-    if (!arenap_cache_give(&self->cache, chunk))
+    if (!cache_give(&self->cache, chunk))
         arenap_chunk_release(chunk);
 }

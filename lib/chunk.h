@@ -60,11 +60,16 @@ enum {
 struct chunk_cache {
     _Atomic uint32_t busy;  /* set by its thread */
     _Atomic uint32_t steal; /* CACHE_... bits: not zero keeps it out */
-    /* Of class 0, of which most are: a stack.  Of all others: lists. */
-    _Atomic size_t firsts;
+    /* Of class 0, of which most are: a stack, linked to nothing.  Of all
+     * others: lists. */
+    union counted firsts;
     _Atomic size_t bytes;
     struct chunk *list[CHUNK_CLASSES];
-    struct chunk *first[CHUNK_FIRSTS];
+    /* Those above firsts are the last that were there. */
+    struct chunk_first {
+        struct chunk *chunk;
+        pagemap_slot *slot; /* the chunk's own */
+    } first[CHUNK_FIRSTS];
 };
 
 /* Enter the cache; false when somebody empties it. */
@@ -104,79 +109,66 @@ arenap_cache_read(_Atomic size_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-/* A chunk of class 0, or NULL. */
-static inline struct chunk *
-arenap_cache_take_first(struct chunk_cache *cache)
+/* Put a chunk where the next one goes, now nobody's; it is on the stack when
+ * it is counted.  Inside.  False when it does not fit. */
+static inline bool
+arenap_stack_put(struct chunk_cache *cache, struct chunk *chunk)
 {
+    struct chunk_first *first = &cache->first[cache->firsts.n.all];
+
+    if (ARENA_UNLIKELY(cache->firsts.n.all == CHUNK_FIRSTS
+                       || arenap_budget_is_short()))
+        return false;
+    /* Mostly it comes back to where it was: to compare is faster than to
+     * store what the next pop would have to wait for. */
+    if (ARENA_UNLIKELY(first->chunk != chunk)) {
+        first->chunk = chunk;
+        first->slot = chunk->slot;
+    }
+    /* Before it is in the cache, from where others may take it. */
+    atomic_store_explicit(first->slot, &arenap_pagemap_cached,
+                          memory_order_release);
+    return true;
+}
+
+/* The short ways: a chunk of class 0 off the stack, now the arena's, or NULL;
+ * and one onto it, if it fits. */
+static inline struct chunk *
+arenap_cache_pop(struct chunk_cache *cache, struct arena *arena)
+{
+    struct chunk_first *first;
     struct chunk *chunk = NULL;
-    size_t n;
 
     if (ARENA_UNLIKELY(!arenap_cache_enter(cache)))
         return NULL;
-    n = arenap_cache_read(&cache->firsts);
-    if (ARENA_LIKELY(n != 0)) {
-        chunk = cache->first[n - 1];
-        arenap_cache_add(&cache->firsts, (size_t)0 - 1);
+    if (ARENA_LIKELY(cache->firsts.n.all != 0)) {
+        first = &cache->first[--cache->firsts.n.all];
+        chunk = first->chunk;
+        atomic_store_explicit(first->slot, arena, memory_order_release);
     }
     arenap_cache_leave(cache);
     return chunk;
 }
 
 static inline bool
-arenap_cache_give_first(struct chunk_cache *cache, struct chunk *chunk)
+arenap_cache_push(struct chunk_cache *cache, struct chunk *chunk)
 {
-    size_t n;
     bool fits;
 
     if (ARENA_UNLIKELY(!arenap_cache_enter(cache)))
         return false;
-    n = arenap_cache_read(&cache->firsts);
-    fits = n < CHUNK_FIRSTS && !arenap_budget_is_short();
-    if (ARENA_LIKELY(fits)) {
-        cache->first[n] = chunk;
-        arenap_cache_add(&cache->firsts, 1);
-    }
+    fits = arenap_stack_put(cache, chunk);
+    cache->firsts.n.all += fits;
     arenap_cache_leave(cache);
     return fits;
 }
 
-static inline struct chunk *
-arenap_cache_take(struct chunk_cache *cache, unsigned class)
+/* Chunks popped less chunks pushed: what confined arenas have of the thread's
+ * by the short ways, which count it in no other place.  Wraps below zero. */
+static inline size_t
+arenap_cache_popped(struct chunk_cache *cache)
 {
-    struct chunk *chunk;
-
-    if (class == 0)
-        return arenap_cache_take_first(cache);
-    if (!arenap_cache_enter(cache))
-        return NULL;
-    chunk = cache->list[class];
-    if (chunk != NULL) {
-        cache->list[class] = chunk->next;
-        arenap_cache_add(&cache->bytes, (size_t)0 - chunk->charge);
-    }
-    arenap_cache_leave(cache);
-    return chunk;
-}
-
-static inline bool
-arenap_cache_give(struct chunk_cache *cache, struct chunk *chunk)
-{
-    bool fits;
-
-    if (chunk->class == 0)
-        return arenap_cache_give_first(cache, chunk);
-    if (chunk->class == CHUNK_CLASSES || !arenap_cache_enter(cache))
-        return false;
-    fits = arenap_cache_read(&cache->bytes) + chunk->charge
-               <= CHUNK_CACHE_BYTES
-           && !arenap_budget_is_short();
-    if (fits) {
-        chunk->next = cache->list[chunk->class];
-        cache->list[chunk->class] = chunk;
-        arenap_cache_add(&cache->bytes, chunk->charge);
-    }
-    arenap_cache_leave(cache);
-    return fits;
+    return (size_t)0 - arenap_counted_short(&cache->firsts);
 }
 
 /* A chunk of a class for an arena, charged to it.  NULL with errno set. */

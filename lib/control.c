@@ -49,8 +49,8 @@ slab_take(void)
     return arena;
 }
 
-struct arena *
-arenap_control_take_slow(void)
+static struct arena *
+control_fetch(void)
 {
     struct arena *arena;
 
@@ -75,12 +75,39 @@ control_append(struct arena *arena)
     control.last = arena;
 }
 
-void
-arenap_control_give_slow(struct arena *arena)
+/* Out of the ring, and into it, the longer ways. */
+static struct arena *
+ring_take(struct control_ring *ring)
 {
-    pthread_mutex_lock(&control.lock);
-    control_append(arena);
-    pthread_mutex_unlock(&control.lock);
+    struct arena *arena = ring->block[ring->taken.n.all % CONTROL_ROOM];
+
+    arenap_counted_add(&ring->taken, 1);
+    return arena;
+}
+
+static void
+ring_give(struct control_ring *ring, struct arena *arena)
+{
+    ring->block[ring->given.n.all % CONTROL_ROOM] = arena;
+    arenap_counted_add(&ring->given, 1);
+}
+
+struct arena *
+arenap_control_take(struct control_ring *ring)
+{
+    return arenap_control_count(ring) > ARENA_CONTROL_RING ? ring_take(ring)
+                                                           : control_fetch();
+}
+
+void
+arenap_control_give(struct control_ring *ring, struct arena *arena)
+{
+    if (arenap_control_count(ring) == CONTROL_ROOM) {
+        pthread_mutex_lock(&control.lock);
+        control_append(ring_take(ring));
+        pthread_mutex_unlock(&control.lock);
+    }
+    ring_give(ring, arena);
 }
 
 void
@@ -88,8 +115,14 @@ arenap_control_flush(struct control_ring *ring)
 {
     pthread_mutex_lock(&control.lock);
     while (arenap_control_count(ring) != 0)
-        control_append(ring->block[ring->taken++ % CONTROL_ROOM]);
+        control_append(ring_take(ring));
     pthread_mutex_unlock(&control.lock);
+}
+
+void
+arenap_control_forget(struct control_ring *ring)
+{
+    arenap_counted_add(&ring->taken, arenap_control_count(ring));
 }
 
 void

@@ -15,46 +15,50 @@
 #define CONTROL_ROOM (2 * ARENA_CONTROL_RING)
 
 struct control_ring {
-    uint32_t taken, given; /* so far; they wrap */
+    union counted taken, given; /* so far; they wrap */
     struct arena *block[CONTROL_ROOM];
 };
-
-struct arena *arenap_control_take_slow(void);
-void arenap_control_give_slow(struct arena *arena);
 
 static inline uint32_t
 arenap_control_count(const struct control_ring *ring)
 {
-    return ring->given - ring->taken;
+    return ring->given.n.all - ring->taken.n.all;
+}
+
+/* The short ways: one block out, one block in.  The ring must have more than
+ * ARENA_CONTROL_RING blocks, or less than CONTROL_ROOM. */
+static inline struct arena *
+arenap_control_pop(struct control_ring *ring)
+{
+    return ring->block[ring->taken.n.all++ % CONTROL_ROOM];
+}
+
+static inline void
+arenap_control_push(struct control_ring *ring, struct arena *arena)
+{
+    ring->block[ring->given.n.all++ % CONTROL_ROOM] = arena;
+}
+
+/* Blocks popped less blocks pushed: confined arenas opened and closed the
+ * short ways, which count them in no other place.  Wraps below zero. */
+static inline size_t
+arenap_control_popped(struct control_ring *ring)
+{
+    return arenap_counted_short(&ring->taken)
+           - arenap_counted_short(&ring->given);
 }
 
 /* A closed control block, or NULL when the system refuses. */
-static inline struct arena *
-arenap_control_take(struct control_ring *ring)
-{
-    if (ARENA_UNLIKELY(arenap_control_count(ring) <= ARENA_CONTROL_RING))
-        return arenap_control_take_slow();
-    return ring->block[ring->taken++ % CONTROL_ROOM];
-}
-
-/* Put back a closed control block into a ring that is not full. */
-static inline void
-arenap_control_put(struct control_ring *ring, struct arena *arena)
-{
-    ring->block[ring->given++ % CONTROL_ROOM] = arena;
-}
+struct arena *arenap_control_take(struct control_ring *ring);
 
 /* Put back a closed control block. */
-static inline void
-arenap_control_give(struct control_ring *ring, struct arena *arena)
-{
-    if (ARENA_UNLIKELY(arenap_control_count(ring) == CONTROL_ROOM))
-        arenap_control_give_slow(ring->block[ring->taken++ % CONTROL_ROOM]);
-    arenap_control_put(ring, arena);
-}
+void arenap_control_give(struct control_ring *ring, struct arena *arena);
 
 /* The thread ends: all its closed blocks go to everyone. */
 void arenap_control_flush(struct control_ring *ring);
+
+/* The same in a child, for a thread that is not there; its blocks are lost. */
+void arenap_control_forget(struct control_ring *ring);
 
 /* Call visit for every control block there is, open or not. */
 void arenap_control_each(void (*visit)(struct arena *, void *), void *context);

@@ -123,6 +123,8 @@ run_add_big(struct arena *arena, struct chunk *chunk, size_t size)
 {
     chunk->next = arena->chunks;
     arena->chunks = chunk;
+    if (arena->growth == 0)
+        arena->growth = 1;
     atomic_fetch_add_explicit(&arena->requested, size, memory_order_relaxed);
     atomic_fetch_add_explicit(&arena->blocks, 1, memory_order_relaxed);
     return chunk->start;
@@ -159,6 +161,7 @@ confined_alloc(struct thread *self, struct arena *arena, size_t size,
     void *block = NULL;
 
     if (is_big(arena, size, align)) {
+        arenap_explicit_settle(arena);
         chunk = arenap_chunk_take_big(self, arena, size, align, zero);
         if (chunk == NULL)
             return NULL;
@@ -170,6 +173,7 @@ confined_alloc(struct thread *self, struct arena *arena, size_t size,
     if (ARENA_LIKELY(arena->end != NULL))
         block = run_carve(arena, size, align, zero);
     if (block == NULL) {
+        arenap_explicit_settle(arena);
         chunk = arenap_chunk_take(self, arena,
                                   next_class(arena, size, align));
         if (chunk == NULL)
@@ -441,6 +445,8 @@ arenap_explicit_clean(struct arena *arena)
         free(arena->name);
     arena->name = NULL;
     arena->limit = 0;
+    arena->limited = false;
+    arena->owner_serial = arenap_tls.serial;
     arena->parent = arena->children = arena->sibling = NULL;
     arena->actions = NULL;
     arena->closers = 0;
@@ -484,7 +490,7 @@ arenap_explicit_resize(struct thread *self, struct arena *arena, char *block,
         /* What the block gave back, or may take, can be dirty. */
         if (new_size < old_size || arena->zeroed < arena->bump)
             arena->zeroed = arena->bump;
-        arena->plain = false;
+        arenap_explicit_complicate(arena);
     } else {
         piece = arenap_piece_of(self, arena);
         if (!arenap_piece_fits(piece, arena)

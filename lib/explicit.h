@@ -80,6 +80,46 @@ void arenap_explicit_free(struct thread *self, struct arena *arena,
 /* Fold and drop all pieces of a thread that ends. */
 void arenap_piece_flush(struct thread *thread);
 
+/* Is the arena plain, open, and has no chunk, or one that came from the cache
+ * the short way?  As long as it is, reserved is not kept.  All of kind, flags,
+ * growth and state at once. */
+static inline bool
+arenap_explicit_is_short(const struct arena *arena)
+{
+    static const uint8_t want[4] = {ARENA_CONFINED, ARENA_PLAIN, 0,
+                                    ARENA_OPEN};
+
+    return memcmp(&arena->kind, want, sizeof want) == 0;
+}
+
+/* Bytes of its chunks. */
+static inline size_t
+arenap_explicit_reserved(const struct arena *arena)
+{
+    if (arenap_explicit_is_short(arena))
+        return arena->chunks != NULL ? ARENA_PAGE : 0;
+    return atomic_load_explicit(&arena->reserved, memory_order_relaxed);
+}
+
+/* Before an arena stops being short.  Owner or lock. */
+static inline void
+arenap_explicit_settle(struct arena *arena)
+{
+    if (!arenap_explicit_is_short(arena))
+        return;
+    atomic_store_explicit(&arena->reserved, arenap_explicit_reserved(arena),
+                          memory_order_relaxed);
+    arena->growth = arena->chunks != NULL;
+}
+
+/* The arena is not plain any more.  Owner or lock. */
+static inline void
+arenap_explicit_complicate(struct arena *arena)
+{
+    arenap_explicit_settle(arena);
+    arena->flags &= (uint8_t)~ARENA_PLAIN;
+}
+
 static inline struct piece *
 arenap_piece_of(struct thread *self, const struct arena *arena)
 {
@@ -103,8 +143,9 @@ arenap_piece_fits(const struct piece *piece, const struct arena *arena)
 #define AHEAD_FIRST ((size_t)256)
 #define AHEAD_LAST ((size_t)4096)
 
-/* The short ways of plain arenas, whose first chunk comes from the cache and
- * goes back there. */
+/* The short ways of confined arenas whose first chunk comes from the cache
+ * and goes back there. */
+
 
 /* Clear AHEAD_FIRST bytes.  Compilers make a string instruction of a memset
  * of this size, which takes longer to start than all of these stores. */
@@ -118,29 +159,29 @@ arenap_clear_first(char *start)
         p[i] = p[i + 1] = p[i + 2] = p[i + 3] = (pair){0, 0};
 }
 
-/* The first small block of a plain arena of the calling thread, 0 < size <=
- * AHEAD_FIRST.  NULL when the cache has no chunk. */
+/* The first block of a short arena of the calling thread, 0 < size <=
+ * CHUNK_ROOM.  NULL when the cache has no chunk. */
 static inline void *
 arenap_explicit_first(struct thread *self, struct arena *arena, size_t size,
                       bool zero)
 {
-    struct chunk *chunk = arenap_cache_take_first(&self->cache);
-    char *start = (char *)(chunk + 1);
+    struct chunk *chunk = arenap_cache_pop(&self->cache, arena);
+    size_t room = arenap_round_up(size, ARENA_GRANULE);
+    char *start;
 
     if (ARENA_UNLIKELY(chunk == NULL))
         return NULL;
-    atomic_store_explicit(chunk->slot, arena, memory_order_release);
-    arenap_count(&self->counts[ARENA_CONFINED].reserved, ARENA_PAGE);
-    atomic_store_explicit(&arena->reserved, ARENA_PAGE, memory_order_relaxed);
-    chunk->next = NULL;
+    start = (char *)(chunk + 1);
     arena->chunks = chunk;
-    arena->growth = 1;
-    arena->bump = start + arenap_round_up(size, ARENA_GRANULE);
+    arena->bump = start + room;
     arena->end = start + CHUNK_ROOM;
     arena->tally = size + TALLY_BLOCK;
-    if (zero) {
+    if (zero && ARENA_LIKELY(room <= AHEAD_FIRST)) {
         arenap_clear_first(start);
         arena->zeroed = start + AHEAD_FIRST;
+    } else if (zero) {
+        memset(start, 0, room);
+        arena->zeroed = start + room;
     }
     return start;
 }

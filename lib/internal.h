@@ -86,6 +86,13 @@ enum arena_state {
     ARENA_CLOSING = 2u, /* a closer waits: no new acquires */
 };
 
+/* Beside the public flags: confined, and it never had a parent, children,
+ * actions, marks, holds or options. */
+#define ARENA_PLAIN 0x80u
+
+/* Ticks of struct arena: 16.8 ms each, so that 32 bits last for two years. */
+#define ARENA_TICK_SHIFT 24
+
 /*
  * The control block of an arena.
  *
@@ -102,14 +109,8 @@ struct arena {
      * when closed, and for all kinds but confined.  Auto: the tag word. */
     _Atomic uint64_t owner;
     void *chunks; /* newest first; auto: the newest part of the ring */
-    uint8_t kind; /* arena_kind_t */
-    uint8_t flags;
-    uint8_t growth; /* class of the next chunk */
-    uint8_t limited; /* it or an ancestor has a limit */
-    _Atomic uint32_t state;
-    _Atomic uint64_t epoch; /* advanced whenever contents are freed */
-    char *bump;             /* next free byte, a multiple of the granule */
-    char *end;              /* of the current chunk's room */
+    char *bump;   /* next free byte, a multiple of the granule */
+    char *end;    /* of the current chunk's room */
     union {
         struct arena_extra *extra; /* auto: name, actions, pins; or NULL */
         char *zeroed;              /* bytes from bump up to here are zero */
@@ -117,14 +118,17 @@ struct arena {
     /* Bytes asked for, and for explicit kinds TALLY_BLOCK per block, since
      * the last fold into requested and blocks. */
     uint64_t tally;
+    uint8_t kind;   /* arena_kind_t */
+    uint8_t flags;  /* of the options, and ARENA_PLAIN */
+    uint8_t growth; /* class of the next chunk */
+    _Atomic uint8_t state;
+    uint32_t born; /* explicit kinds: when, in ticks of the coarse clock */
+    _Atomic uint64_t epoch; /* advanced whenever contents are freed */
     /* --- explicit kinds only, from here on --- */
-    _Atomic size_t reserved;
+    _Atomic size_t reserved; /* but see arenap_explicit_is_short */
     _Atomic size_t requested; /* of folded tallies */
     _Atomic size_t blocks;
-    uint64_t born;      /* coarse clock, ns */
     struct mark *marks; /* newest first, in the arena's own memory */
-    bool plain;         /* its owner may close it the short way: it never had
-                         * a parent, children, actions, holds or options */
     uint64_t owner_serial; /* confined: of the owner; stays when closed */
     /* --- and of those, only when they are not plain --- */
     size_t limit;           /* 0: none */
@@ -137,6 +141,7 @@ struct arena {
     uint32_t closers; /* threads in arena_close_wait of this arena */
     uint32_t users;     /* threads inside it with no lock; see explicit.h */
     bool orphan;        /* closed; the last of them disposes of it */
+    bool limited;       /* it or an ancestor has a limit */
     struct chunk *limbo; /* freed contents that they may still write to */
     _Atomic uint32_t sleepers; /* in arena_close_wait, for its release */
     uint64_t closes;    /* so far; says whether it is the same arena */
@@ -155,6 +160,61 @@ _Static_assert(offsetof(struct arena, reserved) == ARENA_AUTO_HEAD,
 #define TALLY_BLOCK ((uint64_t)1 << 30)
 #define TALLY_BYTES(t) ((size_t)((t) & (TALLY_BLOCK - 1)))
 #define TALLY_BLOCKS(t) ((size_t)((t) >> 30))
+
+/* --- Counting --- */
+
+/*
+ * How many of something there are, or were; and how many of those went some
+ * longer way, which counts them elsewhere too.  The short ways add to the
+ * first alone.  Written by one thread; others read both at once, so that what
+ * went the longer ways never shows.
+ */
+union counted {
+    struct {
+        uint32_t all, longer;
+    } n;
+    _Atomic uint64_t both;
+};
+
+/* Add to both; the first must not go below zero. */
+static inline void
+arenap_counted_add(union counted *counted, uint32_t by)
+{
+    union counted sum;
+
+    sum.n.all = counted->n.all + by;
+    sum.n.longer = counted->n.longer + by;
+    atomic_store_explicit(&counted->both,
+                          atomic_load_explicit(&sum.both,
+                                               memory_order_relaxed),
+                          memory_order_relaxed);
+}
+
+/* All, to a thread that does not write it. */
+static inline uint32_t
+arenap_counted_all(union counted *counted)
+{
+    union counted now;
+
+    atomic_store_explicit(&now.both,
+                          atomic_load_explicit(&counted->both,
+                                               memory_order_relaxed),
+                          memory_order_relaxed);
+    return now.n.all;
+}
+
+/* Those of the short ways; wraps below zero. */
+static inline size_t
+arenap_counted_short(union counted *counted)
+{
+    union counted now;
+
+    atomic_store_explicit(&now.both,
+                          atomic_load_explicit(&counted->both,
+                                               memory_order_relaxed),
+                          memory_order_relaxed);
+    return (size_t)(int32_t)(now.n.all - now.n.longer);
+}
 
 /* --- Arithmetic --- */
 

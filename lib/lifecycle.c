@@ -286,25 +286,24 @@ close_slow(struct arena *arena)
     return closing_finish(self, &closing);
 }
 
-/* A plain arena of the calling thread: it has chunks and nothing else. */
 static inline void
-close_mark_plain(struct thread *self, struct arena *arena)
+close_mark_plain(struct arena *arena)
 {
     atomic_store_explicit(&arena->owner, ARENA_NOBODY, memory_order_relaxed);
     atomic_store_explicit(&arena->state, 0, memory_order_relaxed);
-    atomic_store_explicit(&arena->reserved, 0, memory_order_relaxed);
     arenap_count(&arena->epoch, 1);
-    arenap_count(&self->counts[ARENA_CONFINED].count, (size_t)0 - 1);
 }
 
+/* A plain arena of the calling thread, marked: it has chunks and nothing
+ * else. */
 static ARENA_NOINLINE int
 close_plain(struct arena *arena)
 {
     struct thread *self = arenap_tls.record;
 
-    close_mark_plain(self, arena);
     arenap_explicit_free(self, arena, arena->chunks, NULL);
     arenap_explicit_clean(arena);
+    arenap_count(&self->counts[ARENA_CONFINED].count, (size_t)0 - 1);
     arenap_control_give(&self->ring, arena);
     return 0;
 }
@@ -314,29 +313,25 @@ arena_close(arena_t *arena)
 {
     struct thread *self = arenap_tls.record;
     struct chunk *chunk;
+    bool is_short;
 
     if (arena == NULL)
         return 0;
     if (ARENA_UNLIKELY(
             atomic_load_explicit(&arena->owner, memory_order_relaxed)
                 != arenap_tls.serial
-            || !arena->plain))
+            || (arena->flags & ARENA_PLAIN) == 0))
         return close_slow(arena);
-    /* Its only chunk goes to the cache, if nothing stands in the way. */
+    /* The short way: its only chunk goes to the cache, if nothing stands in
+     * the way; the cache and the ring count both. */
     chunk = arena->chunks;
-    if (ARENA_UNLIKELY(chunk == NULL || chunk->next != NULL
-                       || chunk->slot == NULL
-                       || arenap_control_count(&self->ring) == CONTROL_ROOM))
+    is_short = arenap_explicit_is_short(arena);
+    close_mark_plain(arena);
+    if (ARENA_UNLIKELY(!is_short || chunk == NULL
+                       || arenap_control_count(&self->ring) == CONTROL_ROOM
+                       || !arenap_cache_push(&self->cache, chunk)))
         return close_plain(arena);
-    /* Before it is in the cache, from where others may take it. */
-    atomic_store_explicit(chunk->slot, &arenap_pagemap_cached,
-                          memory_order_release);
-    if (ARENA_UNLIKELY(!arenap_cache_give_first(&self->cache, chunk)))
-        return close_plain(arena);
-    arenap_count(&self->counts[ARENA_CONFINED].reserved,
-                 (size_t)0 - ARENA_PAGE);
-    close_mark_plain(self, arena);
-    arenap_control_put(&self->ring, arena);
+    arenap_control_push(&self->ring, arena);
     return 0;
 }
 
@@ -360,7 +355,7 @@ closing_bar(struct closing *closing, bool bar)
         if (bar)
             atomic_fetch_or(&a->state, ARENA_CLOSING);
         else if (a->closers == 0)
-            atomic_fetch_and(&a->state, ~(uint32_t)ARENA_CLOSING);
+            atomic_fetch_and(&a->state, (uint8_t)~ARENA_CLOSING);
     }
 }
 
@@ -515,6 +510,9 @@ contents_dispose(struct thread *self, struct arena *arena,
 static void
 contents_take_all(struct arena *arena, struct contents *contents)
 {
+    arenap_explicit_settle(arena);
+    if (arena->growth == 1)
+        arena->growth = 0; /* if plain, it is short again */
     contents->actions = arena->actions;
     contents->chunks = arena->chunks;
     contents->last_action = NULL;
@@ -651,7 +649,7 @@ arena_mark(arena_t *arena, arena_mark_t *out)
         return arenap_fail_system(sizeof(struct thread));
     if (arenap_explicit_check(self, arena) != 0)
         return -1;
-    arena->plain = false;
+    arenap_explicit_complicate(arena);
     arenap_explicit_fold(arena);
     requested = atomic_load(&arena->requested);
     blocks = atomic_load(&arena->blocks);
@@ -723,7 +721,7 @@ acquire_explicit(struct thread *self, struct arena *arena)
     }
     if (result == 0) {
         hold->count++;
-        arena->plain = false;
+        arenap_explicit_complicate(arena);
         atomic_fetch_add(&arena->acquired, 1);
     }
     arenap_sync_unlock(arena);
@@ -815,7 +813,7 @@ on_close_explicit(struct thread *self, struct arena *arena,
     if (result == 0) {
         action->next = arena->actions;
         arena->actions = action;
-        arena->plain = false;
+        arenap_explicit_complicate(arena);
     }
     arenap_sync_unlock(arena);
     return result;

@@ -196,7 +196,7 @@ fork_child(void)
         /* What it was about to change may be half done: let it be. */
         for (int i = 0; i < THREAD_PIECES; i++)
             atomic_store(&t->piece[i].arena, NULL);
-        t->ring.taken = t->ring.given = 0;
+        arenap_control_forget(&t->ring);
         arenap_chunk_flush(t);
         thread_retire(t);
     }
@@ -260,7 +260,8 @@ arenap_thread_bind(void)
     self->is_main = self->tid == getpid();
     self->is_cleaner = self->collecting = false;
     self->acting = 0;
-    self->stamp_countdown = 0;
+    self->stamp_due = self->ring.taken.n.all;
+    self->stamp = 0;
     atomic_store(&self->stack_hi, 0);
     self->error[0] = '\0';
     arenap_tls.record = self;

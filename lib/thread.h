@@ -54,8 +54,8 @@ struct dropping {
 struct thread {
     /* --- what the fast paths touch --- */
     _Atomic uint64_t serial; /* 0: nobody's */
-    unsigned stamp_countdown;
-    uint64_t stamp; /* coarse clock */
+    uint32_t stamp_due; /* by then, as ring.taken counts, it is too old */
+    uint64_t stamp;     /* coarse clock, ns */
     struct chunk_cache cache;
     struct counts counts[5]; /* by arena_kind_t */
     struct piece piece[THREAD_PIECES];

@@ -53,6 +53,10 @@ pool_read(arena_usage_pool_t *pool, arena_kind_t kind)
         pool->reserved += atomic_load(&t->counts[kind].reserved);
         pool->requested += atomic_load(&t->counts[kind].requested);
         pool->count += atomic_load(&t->counts[kind].count);
+        if (kind == ARENA_CONFINED) {
+            pool->reserved += arenap_cache_popped(&t->cache) * ARENA_PAGE;
+            pool->count += arenap_control_popped(&t->ring);
+        }
     }
     /* A block that went from a thread already read to one not yet read. */
     if (pool->reserved > PTRDIFF_MAX)
@@ -220,6 +224,15 @@ struct report {
     bool failed;
 };
 
+/* Seconds. */
+static double
+report_age(const struct report *report, const struct arena *arena)
+{
+    uint32_t now = (uint32_t)(report->now >> ARENA_TICK_SHIFT);
+
+    return (double)(now - arena->born) * (1u << ARENA_TICK_SHIFT) / 1e9;
+}
+
 static void
 report_visit(struct arena *arena, void *context)
 {
@@ -236,7 +249,7 @@ report_visit(struct arena *arena, void *context)
         return;
     }
     asked = arena_asked(arena);
-    bytes = atomic_load(&arena->reserved);
+    bytes = arenap_explicit_reserved(arena);
     if (arena->name != NULL)
         snprintf(name, sizeof name, "%s", arena->name);
     if (arena->kind == ARENA_CONFINED) {
@@ -249,7 +262,7 @@ report_visit(struct arena *arena, void *context)
                               "%-9s %-24s %12zu %10zu %10.3f  %s\n",
                               arenap_kind_name(arena->kind),
                               *name != '\0' ? name : "-", bytes, asked.blocks,
-                              (double)(report->now - arena->born) / 1e9,
+                              report_age(report, arena),
                               owner)
                       < 0;
 }
