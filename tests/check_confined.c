@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -331,6 +332,92 @@ END_TEST
 /* Of libgc: has the collector been started? */
 extern int GC_is_init_called(void);
 
+/* What comes after the first block: nothing of it may change what the first
+ * chunk counts for. */
+static void
+then_another_chunk(arena_t *a)
+{
+    expect_ok(arena_alloc(a, 4000));
+}
+
+static void
+then_big_block(arena_t *a)
+{
+    expect_ok(arena_alloc(a, 100 * KIB));
+}
+
+static void
+then_acquire(arena_t *a)
+{
+    expect_ok(arena_acquire(a));
+    expect_ok(arena_release(a));
+}
+
+static void
+then_action(arena_t *a)
+{
+    expect_ok(arena_on_close(a, free, NULL));
+}
+
+static void
+then_mark(arena_t *a)
+{
+    arena_mark_t mark;
+
+    expect_ok(arena_mark(a, &mark));
+    expect_ok(arena_alloc(a, 50 * KIB));
+    expect_ok(arena_rewind(a, mark));
+}
+
+static void
+then_child(arena_t *a)
+{
+    arena_options_t options = ARENA_OPTIONS_INIT;
+    arena_t *child;
+
+    options.parent = a;
+    expect_ok(child = arena_open(ARENA_CONFINED, &options));
+    expect_ok(arena_close(child));
+}
+
+static void
+then_reset(arena_t *a)
+{
+    expect_ok(arena_reset(a));
+    expect_ok(arena_alloc(a, 32));
+}
+
+static void (*const thens[])(arena_t *) = {
+    then_another_chunk, then_big_block, then_acquire, then_action,
+    then_mark,          then_child,     then_reset,
+};
+
+#define THENS ((int)(sizeof thens / sizeof *thens))
+
+START_TEST(test_alloc_bytes_are_exact_whatever_follows_first_block)
+{
+    arena_usage_t before = usage_now(), after;
+    arena_t *a;
+
+    for (int i = 0; i < 300; i++) {
+        expect_ok(a = arena_confined());
+        ck_assert_uint_eq(arena_bytes(a), 0);
+        expect_ok(arena_alloc(a, 32));
+        ck_assert_uint_eq(arena_bytes(a), 4 * KIB);
+        thens[_i](a);
+        ck_assert_uint_ge(arena_bytes(a), 4 * KIB);
+        after = usage_now();
+        ck_assert_uint_eq(after.kind[ARENA_CONFINED].reserved
+                              - before.kind[ARENA_CONFINED].reserved,
+                          arena_bytes(a));
+        ck_assert_uint_eq(after.kind[ARENA_CONFINED].count,
+                          before.kind[ARENA_CONFINED].count + 1);
+        expect_ok(arena_close(a));
+        expect_usage(before);
+    }
+}
+END_TEST
+
 START_TEST(test_alloc_explicit_kinds_start_no_collector)
 {
     arena_t *shared = arena_shared();
@@ -603,6 +690,9 @@ add_alloc(Suite *suite)
     tcase_add_test(tcase, test_alloc_over_budget_limit_fails_enomem_at_once);
     tcase_add_test(tcase, test_alloc_refused_by_system_fails_enomem_unchanged);
     tcase_add_test(tcase, test_alloc_is_counted_until_close);
+    tcase_add_loop_test(
+        tcase, test_alloc_bytes_are_exact_whatever_follows_first_block, 0,
+        THENS);
     tcase_add_test(tcase, test_alloc_explicit_kinds_start_no_collector);
 }
 
