@@ -116,6 +116,8 @@ arenap_explicit_settle(struct arena *arena)
 static inline void
 arenap_explicit_complicate(struct arena *arena)
 {
+    if ((arena->flags & ARENA_PLAIN) == 0)
+        return;
     arenap_explicit_settle(arena);
     arena->flags &= (uint8_t)~ARENA_PLAIN;
 }

@@ -12,7 +12,10 @@
  *
  * Below them:
  *
- *   lifecycle.c  acquire, close, reset, children, close actions
+ *   close.c      closing, with children; lifecycle.h is the header of these
+ *   reset.c      reset, marks, rewind
+ *   action.c     close actions
+ *   hold.c       acquire, release, adopt
  *   chunk.c      chunks of explicit kinds and each thread's cache of them
  *   control.c    control blocks of explicit arenas: slabs, never unmapped
  *   pagemap.c    from an address to its arena, without a lock
@@ -27,7 +30,7 @@
  *   os_linux.c   the system: memory, clock, waiting, limits
  *   error.c      arena_error
  *
- * Locks, in the order in which they may nest: the tree lock (lifecycle.c),
+ * Locks, in the order in which they may nest: the tree lock (close.c),
  * the arena stripes (explicit.c), the leaves: budget, thread list, control,
  * meta.  None is ever held while the collector is called, since a collection
  * runs code of the host program; so the collector's own lock may be taken

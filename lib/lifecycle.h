@@ -1,5 +1,6 @@
 /*
- * lifecycle.h: closing, and what keeps an arena from being closed.
+ * lifecycle.h: what close.c, reset.c, action.c and hold.c share: closing, and
+ * what keeps an arena from being closed.
  *
  * Closing has three steps: under the locks, the arena and all descendants are
  * marked closed, or nothing is, when one of them is acquired; then, without a
@@ -10,7 +11,10 @@
 #define ARENA_LIB_LIFECYCLE_H
 
 #include "internal.h"
+#include "sync.h"
 #include "thread.h"
+
+/* --- action.c --- */
 
 /* A registered close action.  In memory that the collector scans, once it
  * runs, so that arg is kept. */
@@ -28,5 +32,51 @@ void arenap_action_free(struct action *action);
 /* Run a list down to but without last, and free it.  No lock is held. */
 void arenap_actions_run(struct thread *self, struct action *actions,
                         const struct action *last);
+
+/* --- hold.c --- */
+
+/* How many acquires a thread holds. */
+struct hold {
+    struct hold *next;
+    uint64_t serial;
+    uint32_t count;
+};
+
+/* That of the thread with a serial, or NULL; under the lock. */
+struct hold *arenap_hold_find(struct arena *arena, uint64_t serial);
+
+/* Of an arena that is closed. */
+void arenap_holds_free(struct arena *arena);
+
+/* --- close.c: the arenas that are closed together --- */
+
+struct closing {
+    struct arena *all; /* linked by free_next, children before parents */
+    sync_set stripes;
+};
+
+/* May it be closed, reset and the like?  0; or -1 with errno EINVAL, ENOTSUP,
+ * EPERM or ESTALE. */
+int arenap_closeable(const struct thread *self, const struct arena *arena,
+                     const char *operation);
+
+/* Put an arena's descendants, from an order on, into the list, and the arena
+ * itself if asked.  Under the tree lock. */
+void arenap_closing_gather(struct closing *closing, struct arena *arena,
+                           uint64_t order, bool itself);
+
+/* The first arena of the list, or arena itself, that is acquired. */
+struct arena *arenap_closing_busy(const struct closing *closing,
+                                  struct arena *arena);
+
+/* -1, with errno EBUSY. */
+int arenap_closing_fail(const struct arena *busy);
+
+/* With all locks: from here on nobody can use them. */
+void arenap_closing_mark(struct closing *closing);
+
+/* Then, without a lock: run their actions, free what they had. */
+void arenap_closing_act(struct thread *self, struct closing *closing);
+void arenap_closing_dispose(struct thread *self, struct closing *closing);
 
 #endif
