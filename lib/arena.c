@@ -109,7 +109,7 @@ explicit_own(struct arena *arena, arena_kind_t kind)
     ARENA_ASSERT(atomic_load(&arena->blocks) == 0);
     ARENA_ASSERT(arena->children == NULL && arena->actions == NULL);
     ARENA_ASSERT(arena->holds == NULL && arena->users == 0);
-    ARENA_ASSERT(!arena->orphan);
+    ARENA_ASSERT(!arena->orphan && !arena->gathered);
     atomic_store_explicit(&arena->owner,
                           kind == ARENA_CONFINED ? arenap_tls.serial
                                                  : ARENA_NOBODY,
@@ -242,6 +242,7 @@ tree_join(struct thread *self, struct arena *arena)
     int result;
 
     arenap_sync_tree_lock();
+    arenap_sync_lock(parent);
     result = arenap_explicit_check(self, parent);
     if (result == 0) {
         arena->order = parent->next_order++;
@@ -251,6 +252,7 @@ tree_join(struct thread *self, struct arena *arena)
         arena->limited |= parent->limited;
         explicit_publish(self, arena, (arena_kind_t)arena->kind);
     }
+    arenap_sync_unlock(parent);
     arenap_sync_tree_unlock();
     return result;
 }

@@ -276,7 +276,8 @@ arenap_chunk_flush(struct thread *thread)
     /* One that was stopped by fork in the middle keeps what it has. */
     if (thread != arenap_tls.record && atomic_load(&cache->busy))
         return;
-    while (!atomic_compare_exchange_weak(&cache->steal, &none, CACHE_STRIPPED)) {
+    while (!atomic_compare_exchange_weak(&cache->steal, &none,
+                                         CACHE_STRIPPED)) {
         none = 0;
         sched_yield();
     }
@@ -432,6 +433,17 @@ chunk_take_new(struct arena *arena, unsigned class)
     if (class == 0)
         chunk->slot = arenap_pagemap_slot(chunk);
     return chunk;
+}
+
+struct chunk *
+arenap_chunk_take_cached(struct thread *self, struct arena *arena,
+                         unsigned class)
+{
+    struct chunk *chunk = NULL;
+
+    if (!arena->limited && (arena->flags & ARENA_TRACED) == 0)
+        chunk = cache_take(&self->cache, class);
+    return chunk != NULL ? chunk_hand_out(self, arena, chunk) : NULL;
 }
 
 struct chunk *

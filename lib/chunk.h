@@ -171,6 +171,11 @@ arenap_cache_popped(struct chunk_cache *cache)
     return (size_t)0 - arenap_counted_short(&cache->firsts);
 }
 
+/* A chunk of a class from the thread's cache, for an arena that has no limit
+ * and is not traced; or NULL.  Takes no lock. */
+struct chunk *arenap_chunk_take_cached(struct thread *self,
+                                       struct arena *arena, unsigned class);
+
 /* A chunk of a class for an arena, charged to it.  NULL with errno set. */
 struct chunk *arenap_chunk_take(struct thread *self, struct arena *arena,
                                 unsigned class);

@@ -32,6 +32,31 @@ children_since(struct arena *arena, uint64_t order)
     return oldest;
 }
 
+int
+arenap_closing_begin(struct thread *self, struct arena *arena,
+                     const char *operation)
+{
+    int result;
+
+    arenap_sync_tree_lock();
+    arenap_sync_lock(arena);
+    result = arenap_closeable(self, arena, operation);
+    if (result == 0)
+        arena->gathered = true;
+    arenap_sync_unlock(arena);
+    if (result != 0)
+        arenap_sync_tree_unlock();
+    return result;
+}
+
+void
+arenap_closing_end(const struct closing *closing, struct arena *arena)
+{
+    arena->gathered = false;
+    arenap_sync_unlock_set(closing->stripes);
+    arenap_sync_tree_unlock();
+}
+
 /* Parents first, then turned around. */
 void
 arenap_closing_gather(struct closing *closing, struct arena *arena,
@@ -43,6 +68,8 @@ arenap_closing_gather(struct closing *closing, struct arena *arena,
     closing->stripes = arenap_sync_stripe(arena);
     if (itself)
         arena->free_next = NULL;
+    if (itself && arena->parent != NULL)
+        closing->stripes |= arenap_sync_stripe(arena->parent);
     while (last != NULL && last->free_next != NULL)
         last = last->free_next;
     for (struct arena *a = first; a != NULL; a = a->free_next) {
@@ -57,6 +84,7 @@ arenap_closing_gather(struct closing *closing, struct arena *arena,
         turned = first;
     }
     closing->all = turned;
+    arenap_sync_lock_set(closing->stripes);
 }
 
 struct arena *
@@ -176,24 +204,40 @@ static int
 close_mark(struct thread *self, struct arena *arena, struct closing *closing,
            struct arena **busy)
 {
-    int result;
+    int result = 0;
 
-    arenap_sync_tree_lock();
     *busy = NULL;
-    /* First: an arena that is closed is in somebody else's list. */
-    result = arenap_closeable(self, arena, "closed");
-    if (result == 0) {
-        arenap_closing_gather(closing, arena, 0, true);
-        arenap_sync_lock_set(closing->stripes);
-        *busy = arenap_closing_busy(closing, arena);
-        if (*busy != NULL)
-            result = arenap_closing_fail(*busy);
-        else
-            arenap_closing_mark(closing);
-        arenap_sync_unlock_set(closing->stripes);
-    }
-    arenap_sync_tree_unlock();
+    if (arenap_closing_begin(self, arena, "closed") != 0)
+        return -1;
+    arenap_closing_gather(closing, arena, 0, true);
+    *busy = arenap_closing_busy(closing, arena);
+    if (*busy != NULL)
+        result = arenap_closing_fail(*busy);
+    else
+        arenap_closing_mark(closing);
+    arenap_closing_end(closing, arena);
     return result;
+}
+
+/* An arena that has no parent and no children, and is not acquired, is marked
+ * closed under its own lock alone.  False: nothing was done. */
+static bool
+close_mark_single(struct thread *self, struct arena *arena,
+                  struct closing *closing)
+{
+    bool single;
+
+    arenap_sync_lock(arena);
+    single = arenap_explicit_check(self, arena) == 0 && arena->parent == NULL
+             && arena->children == NULL && !arena->gathered
+             && arena->closers == 0 && atomic_load(&arena->acquired) == 0;
+    if (single) {
+        arena->free_next = NULL;
+        closing->all = arena;
+        arenap_closing_mark(closing);
+    }
+    arenap_sync_unlock(arena);
+    return single;
 }
 
 static ARENA_NOINLINE int
@@ -205,8 +249,10 @@ close_slow(struct arena *arena)
 
     if (self == NULL)
         return arenap_fail_system(sizeof(struct thread));
-    if (arenap_closeable(self, arena, "closed") != 0
-        || close_mark(self, arena, &closing, &busy) != 0)
+    if (arenap_closeable(self, arena, "closed") != 0)
+        return -1;
+    if (!close_mark_single(self, arena, &closing)
+        && close_mark(self, arena, &closing, &busy) != 0)
         return -1;
     return closing_finish(self, &closing);
 }
@@ -293,23 +339,19 @@ wait_begin(struct thread *self, struct arena *arena, bool first)
 {
     struct closing closing;
     struct arena *held;
-    int result;
+    int result = 0;
 
-    arenap_sync_tree_lock();
-    result = arenap_closeable(self, arena, "closed");
-    if (result == 0) {
-        arenap_closing_gather(&closing, arena, 0, true);
-        arenap_sync_lock_set(closing.stripes);
-        held = closing_held(&closing);
-        if (held != NULL) {
-            result = arenap_closing_fail(held);
-        } else {
-            closing_bar(&closing, true);
-            arena->closers += first;
-        }
-        arenap_sync_unlock_set(closing.stripes);
+    if (arenap_closing_begin(self, arena, "closed") != 0)
+        return -1;
+    arenap_closing_gather(&closing, arena, 0, true);
+    held = closing_held(&closing);
+    if (held != NULL) {
+        result = arenap_closing_fail(held);
+    } else {
+        closing_bar(&closing, true);
+        arena->closers += first;
     }
-    arenap_sync_tree_unlock();
+    arenap_closing_end(&closing, arena);
     return result;
 }
 
@@ -320,11 +362,12 @@ wait_end(struct arena *arena, uint64_t closes)
 
     arenap_sync_tree_lock();
     /* Not of an arena that uses the control block by now, and not for those
-     * who still wait. */
-    if (arena->closes == closes && --arena->closers == 0) {
+     * who still wait.  As long as we count among the closers, it is closed
+     * under the tree lock alone. */
+    if (arena->closes == closes) {
         arenap_closing_gather(&closing, arena, 0, true);
-        arenap_sync_lock_set(closing.stripes);
-        closing_bar(&closing, false);
+        if (--arena->closers == 0)
+            closing_bar(&closing, false);
         arenap_sync_unlock_set(closing.stripes);
     }
     arenap_sync_tree_unlock();

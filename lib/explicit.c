@@ -208,10 +208,13 @@ piece_drop(struct piece *piece)
 
     if (arena == NULL)
         return;
-    arenap_sync_lock(arena);
-    if (arenap_piece_fits(piece, arena))
-        piece_fold(piece, arena);
-    arenap_sync_unlock(arena);
+    /* Once it does not fit, it never will again. */
+    if (arenap_piece_fits(piece, arena)) {
+        arenap_sync_lock(arena);
+        if (arenap_piece_fits(piece, arena))
+            piece_fold(piece, arena);
+        arenap_sync_unlock(arena);
+    }
     atomic_store_explicit(&piece->arena, NULL, memory_order_relaxed);
     piece->bump = piece->end = NULL;
     piece->next_size = 0;
@@ -294,7 +297,8 @@ arenap_explicit_enter(struct thread *self, struct arena *arena)
 
     arenap_sync_lock(arena);
     result = arenap_explicit_check(self, arena);
-    arena->users += result == 0;
+    if (result == 0)
+        atomic_fetch_add(&arena->users, 1);
     arenap_sync_unlock(arena);
     return result;
 }
@@ -306,13 +310,13 @@ arenap_explicit_leave(struct thread *self, struct arena *arena)
     bool orphan = false;
 
     arenap_sync_lock(arena);
-    if (--arena->users == 0) {
+    if (atomic_fetch_sub(&arena->users, 1) == 1) {
         limbo = arena->limbo;
         orphan = arena->orphan;
         arena->limbo = NULL;
         arena->orphan = false;
         /* Nobody else may give the block back while limbo is freed. */
-        arena->users = limbo != NULL;
+        atomic_store(&arena->users, limbo != NULL);
     }
     arenap_sync_unlock(arena);
     if (limbo != NULL) {
@@ -331,27 +335,31 @@ void
 arenap_explicit_drop(struct thread *self, struct arena *arena,
                      struct chunk *chunks, const struct chunk *last)
 {
-    arenap_sync_lock(arena);
-    while (arena->users != 0 && chunks != last) {
-        struct chunk *next = chunks->next;
+    if (atomic_load(&arena->users) != 0) {
+        arenap_sync_lock(arena);
+        while (atomic_load(&arena->users) != 0 && chunks != last) {
+            struct chunk *next = chunks->next;
 
-        chunks->next = arena->limbo;
-        arena->limbo = chunks;
-        chunks = next;
+            chunks->next = arena->limbo;
+            arena->limbo = chunks;
+            chunks = next;
+        }
+        arenap_sync_unlock(arena);
     }
-    arenap_sync_unlock(arena);
     arenap_explicit_free(self, arena, chunks, last);
 }
 
 void
 arenap_explicit_dispose(struct thread *self, struct arena *arena)
 {
-    bool now;
+    bool now = atomic_load(&arena->users) == 0;
 
-    arenap_sync_lock(arena);
-    now = arena->users == 0;
-    arena->orphan = !now;
-    arenap_sync_unlock(arena);
+    if (!now) {
+        arenap_sync_lock(arena);
+        now = atomic_load(&arena->users) == 0;
+        arena->orphan = !now;
+        arenap_sync_unlock(arena);
+    }
     if (now) {
         arenap_explicit_clean(arena);
         arenap_control_give(&self->ring, arena);
@@ -382,8 +390,26 @@ shared_alloc_big(struct thread *self, struct arena *arena, size_t size,
     return block;
 }
 
-/* A small block when the run has no room: fetch a chunk, unless another
- * thread has brought one by then.  Called with the lock, returns without. */
+/* A small block when the run has no room, if the cache has a chunk for it.
+ * Under the lock. */
+static void *
+shared_alloc_cached(struct thread *self, struct arena *arena, size_t size,
+                    size_t align, bool zero)
+{
+    uint8_t growth = arena->growth;
+    struct chunk *chunk = arenap_chunk_take_cached(
+        self, arena, next_class(arena, size, align));
+
+    if (chunk == NULL) {
+        arena->growth = growth;
+        return NULL;
+    }
+    run_start(arena, chunk);
+    return shared_carve(self, arena, size, align, zero);
+}
+
+/* The same otherwise: fetch a chunk, unless another thread has brought one by
+ * then.  Called with the lock, returns without. */
 static void *
 shared_alloc_chunk(struct thread *self, struct arena *arena, size_t size,
                    size_t align, bool zero)
@@ -392,7 +418,7 @@ shared_alloc_chunk(struct thread *self, struct arena *arena, size_t size,
     struct chunk *chunk;
     void *block = NULL;
 
-    arena->users++;
+    atomic_fetch_add(&arena->users, 1);
     arenap_sync_unlock(arena);
     chunk = arenap_chunk_take(self, arena, class);
     arenap_sync_lock(arena);
@@ -425,6 +451,8 @@ shared_alloc(struct thread *self, struct arena *arena, size_t size,
     arenap_sync_lock(arena);
     if (arenap_explicit_check(self, arena) == 0) {
         block = shared_carve(self, arena, size, align, zero);
+        if (block == NULL)
+            block = shared_alloc_cached(self, arena, size, align, zero);
         if (block == NULL)
             return shared_alloc_chunk(self, arena, size, align, zero);
     }

@@ -142,8 +142,11 @@ struct arena {
     uint64_t next_order; /* of its own children */
     _Atomic uint32_t acquired;                 /* sum of holds */
     uint32_t closers; /* threads in arena_close_wait of this arena */
-    uint32_t users;     /* threads inside it with no lock; see explicit.h */
+    /* Threads inside it with no lock; see explicit.h.  More come under the
+     * lock, and only while it is open. */
+    _Atomic uint32_t users;
     bool orphan;        /* closed; the last of them disposes of it */
+    bool gathered;      /* somebody with the tree lock is about to mark it */
     bool limited;       /* it or an ancestor has a limit */
     struct chunk *limbo; /* freed contents that they may still write to */
     _Atomic uint32_t sleepers; /* in arena_close_wait, for its release */

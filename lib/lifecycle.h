@@ -60,10 +60,18 @@ struct closing {
 int arenap_closeable(const struct thread *self, const struct arena *arena,
                      const char *operation);
 
+/* Take the tree lock, to close the arena or its descendants: until the end
+ * nobody else closes it.  0; or -1, without the lock, as arenap_closeable. */
+int arenap_closing_begin(struct thread *self, struct arena *arena,
+                         const char *operation);
+
 /* Put an arena's descendants, from an order on, into the list, and the arena
- * itself if asked.  Under the tree lock. */
+ * itself if asked; and take all their locks. */
 void arenap_closing_gather(struct closing *closing, struct arena *arena,
                            uint64_t order, bool itself);
+
+/* Give all locks back. */
+void arenap_closing_end(const struct closing *closing, struct arena *arena);
 
 /* The first arena of the list, or arena itself, that is acquired. */
 struct arena *arenap_closing_busy(const struct closing *closing,

@@ -89,31 +89,28 @@ contents_take(struct thread *self, struct arena *arena,
               const struct mark *mark, struct contents *contents)
 {
     struct arena *busy;
-    int result;
+    int result = 0;
 
-    arenap_sync_tree_lock();
-    result = arenap_closeable(self, arena, "reset");
-    if (result == 0) {
-        arenap_closing_gather(&contents->children, arena,
-                              mark != NULL ? mark->next_order : 0, false);
-        arenap_sync_lock_set(contents->children.stripes);
-        busy = arenap_closing_busy(&contents->children, arena);
-        if (busy != NULL) {
-            result = arenap_closing_fail(busy);
-        } else {
-            arenap_closing_mark(&contents->children);
-            /* Its owner asks, from here on, and hears of the dropping. */
-            if (arena->kind == ARENA_CONFINED)
-                atomic_store(&arena->owner, ARENA_NOBODY);
-            arena->users++; /* until its contents are freed */
-            if (mark != NULL)
-                contents_take_since(arena, mark, contents);
-            else
-                contents_take_all(arena, contents);
-        }
-        arenap_sync_unlock_set(contents->children.stripes);
+    if (arenap_closing_begin(self, arena, "reset") != 0)
+        return -1;
+    arenap_closing_gather(&contents->children, arena,
+                          mark != NULL ? mark->next_order : 0, false);
+    busy = arenap_closing_busy(&contents->children, arena);
+    if (busy != NULL) {
+        result = arenap_closing_fail(busy);
+    } else {
+        arenap_closing_mark(&contents->children);
+        /* Its owner asks, from here on, and hears of the dropping. */
+        if (arena->kind == ARENA_CONFINED)
+            atomic_store(&arena->owner, ARENA_NOBODY);
+        /* Until its contents are freed. */
+        atomic_fetch_add(&arena->users, 1);
+        if (mark != NULL)
+            contents_take_since(arena, mark, contents);
+        else
+            contents_take_all(arena, contents);
     }
-    arenap_sync_tree_unlock();
+    arenap_closing_end(&contents->children, arena);
     return result;
 }
 

@@ -45,17 +45,15 @@ arenap_sync_stripe(const struct arena *arena)
 void
 arenap_sync_lock_set(sync_set set)
 {
-    for (unsigned i = 0; i < STRIPES; i++)
-        if (set >> i & 1)
-            pthread_mutex_lock(&stripe[i].lock);
+    for (; set != 0; set &= set - 1)
+        pthread_mutex_lock(&stripe[__builtin_ctzll(set)].lock);
 }
 
 void
 arenap_sync_unlock_set(sync_set set)
 {
-    for (unsigned i = 0; i < STRIPES; i++)
-        if (set >> i & 1)
-            pthread_mutex_unlock(&stripe[i].lock);
+    for (; set != 0; set &= set - 1)
+        pthread_mutex_unlock(&stripe[__builtin_ctzll(set)].lock);
 }
 
 void
