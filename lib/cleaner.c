@@ -8,6 +8,7 @@
 
 #include "../include/arena/budget.h"
 #include "budget.h"
+#include "buffer.h"
 #include "chunk.h"
 #include "cleaner.h"
 #include "collector.h"
@@ -229,6 +230,7 @@ bool
 arenap_cleaner_reclaim(void)
 {
     arenap_chunk_flush_all();
+    arenap_buffer_flush();
     if (arenap_budget_may_collect())
         arenap_cleaner_collect();
     return true;
@@ -281,6 +283,7 @@ arena_collect(void)
         return;
     if (!arenap_cleaner_collect())
         return;
+    arenap_buffer_flush();
     arenap_cleaner_drain(ARENA_OS_NEVER);
     /* What had actions is freed by the next collection. */
     if (atomic_load(&cleaner.done) != done)
@@ -292,6 +295,7 @@ arena_trim(void)
 {
     arena_collect();
     arenap_chunk_flush_all();
+    arenap_buffer_flush();
     if (arenap_collector_can_collect())
         arenap_collector_trim(arenap_thread_self());
     arenap_os_trim();

@@ -5,8 +5,8 @@
  * do not depend on the settings of a host program that uses the collector
  * too.  No setting of the process is changed; hooks are chained.
  *
- *   BLOCK_SMALL, BLOCK_IMPLICIT   swept within the collection that finds them
- *       dead, since their kind asks to be marked from (mark_from_all = 1).
+ *   BLOCK_SMALL, _IMPLICIT, _BUFFER  swept within the collection that finds
+ *       them dead, for their kind asks to be marked from (mark_from_all = 1).
  *       Bit 3 of word 0 says that the block is in use: links of free lists
  *       are multiples of 16, and the collector marks from blocks with bits 0
  *       or 1 set only, so cycles die.
@@ -30,6 +30,7 @@
 
 #include "../include/arena/budget.h"
 #include "budget.h"
+#include "buffer.h"
 #include "cleaner.h"
 #include "collected.h"
 #include "collector.h"
@@ -68,6 +69,7 @@ hook_start(void)
     if (collector.next_start != NULL)
         collector.next_start();
     arenap_roots_prepare();
+    arenap_buffer_collecting();
 }
 
 /* All threads are stopped. */
@@ -172,6 +174,8 @@ kinds_make(void)
         kind_make(GC_DS_LENGTH, 1, arenap_collected_chunk_dead, 0);
     collector.kind[BLOCK_IMPLICIT] =
         kind_make(GC_DS_LENGTH, 0, arenap_collected_implicit_dead, 1);
+    collector.kind[BLOCK_BUFFER] = kind_make(
+        GC_DS_LENGTH | 2 * sizeof(void *), 0, arenap_buffer_dead, 1);
     collector.kind[BLOCK_HEAP] = kind_make(GC_DS_LENGTH, 1, NULL, 0);
 }
 

@@ -21,6 +21,7 @@ enum block {
     BLOCK_CHUNK,        /* auto: part of more than 2048 bytes; words 0, 1 */
     BLOCK_CHUNK_TRACED, /* as BLOCK_CHUNK, all words */
     BLOCK_IMPLICIT,     /* none */
+    BLOCK_BUFFER,       /* handles of direct buffers; words 0 and 1 */
     BLOCK_HEAP,         /* arena_malloc; all words */
     BLOCK_KINDS,
     BLOCK_NONE = BLOCK_KINDS

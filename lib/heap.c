@@ -9,6 +9,7 @@
 
 #include "../include/arena/heap.h"
 #include "budget.h"
+#include "buffer.h"
 #include "cleaner.h"
 #include "collected.h"
 #include "collector.h"
@@ -46,7 +47,7 @@ heap_in_use(void)
     arenap_collector_figures(&figures);
     others = arenap_usage_reserved(ARENA_AUTO)
              + arenap_usage_reserved(ARENA_IMPLICIT)
-             + arenap_collector_traced();
+             + arenap_buffer_handles() + arenap_collector_traced();
     return figures.in_use > others ? figures.in_use - others : 0;
 }
 

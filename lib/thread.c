@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "budget.h"
+#include "buffer.h"
 #include "chunk.h"
 #include "cleaner.h"
 #include "collector.h"
@@ -201,7 +202,8 @@ fork_child(void)
         thread_retire(t);
     }
     arenap_budget_set_charged(arenap_usage_reserved_all()
-                              + arenap_chunk_cached());
+                              + arenap_chunk_cached()
+                              + arenap_buffer_cached());
     arenap_cleaner_fork_child();
 }
 

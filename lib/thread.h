@@ -38,7 +38,11 @@ struct piece {
 
 #define THREAD_PIECES 8
 
-/* What this thread took and gave back, by kind; wraps below zero when other
+/* The pools that are counted by thread: the kinds of arena, by arena_kind_t,
+ * and then these. */
+enum { POOL_BUFFERS = ARENA_IMPLICIT + 1, POOLS };
+
+/* What this thread took and gave back, by pool; wraps below zero when other
  * threads take what this one gives.  Written by its thread only. */
 struct counts {
     _Atomic size_t reserved, requested, count;
@@ -57,7 +61,7 @@ struct thread {
     unsigned stamp_countdown;
     uint64_t stamp; /* coarse clock */
     struct chunk_cache cache;
-    struct counts counts[5]; /* by arena_kind_t */
+    struct counts counts[POOLS];
     struct piece piece[THREAD_PIECES];
     struct control_ring ring;
     /* --- the rest --- */
