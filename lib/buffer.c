@@ -319,25 +319,33 @@ outside_length(size_t capacity, size_t align, enum source *source)
 
 /* --- Death --- */
 
+/* Free a payload.  False: the cache keeps it, and its charge. */
+static bool
+outside_end(struct arena_buffer *root, bool by_hand)
+{
+    const struct outside *payload = outside_of(root);
+
+    atomic_fetch_sub(&outside.held, payload->length);
+    if (!by_hand && cache_keep(root->source, payload))
+        return false;
+    outside_put(root->source, payload);
+    return true;
+}
+
 /* Free the payload of a root whose tag was claimed, and settle its account.
  * Takes no lock but malloc's. */
-static void
+static inline void
 root_end(struct arena_buffer *root, bool by_hand)
 {
-    size_t counted = root->charge, released = counted;
+    size_t length = 0, kept = 0;
 
-    if (root->source != SOURCE_HANDLE) {
-        const struct outside *payload = outside_of(root);
-
-        counted += payload->length;
-        atomic_fetch_sub(&outside.held, payload->length);
-        if (by_hand || !cache_keep(root->source, payload)) {
-            outside_put(root->source, payload);
-            released += payload->length;
-        }
+    if (ARENA_UNLIKELY(root->source != SOURCE_HANDLE)) {
+        length = outside_of(root)->length;
+        kept = outside_end(root, by_hand) ? 0 : length;
     }
-    arenap_collected_uncount(POOL_BUFFERS, counted, root->capacity, 1);
-    arenap_budget_release_quietly(released);
+    arenap_collected_uncount(POOL_BUFFERS, root->charge + length,
+                             root->capacity, 1);
+    arenap_budget_release_quietly(root->charge + length - kept);
 }
 
 int

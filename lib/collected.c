@@ -58,36 +58,14 @@ arenap_collected_dead(unsigned pool, size_t *reserved, size_t *requested,
 }
 
 void
-arenap_collected_account(struct thread *self, unsigned pool, size_t reserved,
-                         size_t requested, size_t count)
-{
-    arenap_count(&self->counts[pool].reserved, reserved);
-    arenap_count(&self->counts[pool].requested, requested);
-    arenap_count(&self->counts[pool].count, count);
-}
-
-/* Threads that the library does not know collect, too. */
-static void
-uncount_unknown(unsigned pool, size_t reserved, size_t requested, size_t count)
+arenap_collected_uncount_unknown(unsigned pool, size_t reserved,
+                                 size_t requested, size_t count)
 {
     atomic_fetch_add_explicit(&dead[pool].reserved, reserved,
                               memory_order_relaxed);
     atomic_fetch_add_explicit(&dead[pool].requested, requested,
                               memory_order_relaxed);
     atomic_fetch_add_explicit(&dead[pool].count, count, memory_order_relaxed);
-}
-
-void
-arenap_collected_uncount(unsigned pool, size_t reserved, size_t requested,
-                         size_t count)
-{
-    struct thread *self = arenap_tls.record;
-
-    if (ARENA_LIKELY(self != NULL))
-        arenap_collected_account(self, pool, (size_t)0 - reserved,
-                                 (size_t)0 - requested, (size_t)0 - count);
-    else
-        uncount_unknown(pool, reserved, requested, count);
 }
 
 static void

@@ -63,14 +63,33 @@ void *arenap_collected_block(struct thread *self, enum block kind,
                              size_t request, size_t extra, size_t *charge);
 
 /* Count what was taken from a pool of thread.h. */
-void arenap_collected_account(struct thread *self, unsigned pool,
-                              size_t reserved, size_t requested,
-                              size_t count);
+static inline void
+arenap_collected_account(struct thread *self, unsigned pool, size_t reserved,
+                         size_t requested, size_t count)
+{
+    arenap_count(&self->counts[pool].reserved, reserved);
+    arenap_count(&self->counts[pool].requested, requested);
+    arenap_count(&self->counts[pool].count, count);
+}
+
+/* Threads that the library does not know collect, too. */
+void arenap_collected_uncount_unknown(unsigned pool, size_t reserved,
+                                      size_t requested, size_t count);
 
 /* Count what went back to it.  Takes no lock: the collector's callbacks call
  * it, on any thread. */
-void arenap_collected_uncount(unsigned pool, size_t reserved,
-                              size_t requested, size_t count);
+static inline void
+arenap_collected_uncount(unsigned pool, size_t reserved, size_t requested,
+                         size_t count)
+{
+    struct thread *self = arenap_tls.record;
+
+    if (ARENA_LIKELY(self != NULL))
+        arenap_collected_account(self, pool, (size_t)0 - reserved,
+                                 (size_t)0 - requested, (size_t)0 - count);
+    else
+        arenap_collected_uncount_unknown(pool, reserved, requested, count);
+}
 
 /* The arena that a collected block of ours belongs to, by what the collector
  * says of it. */

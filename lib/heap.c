@@ -368,6 +368,12 @@ block_room(void *ptr)
     return room;
 }
 
+bool
+arenap_heap_is_block(void *ptr)
+{
+    return block_room(ptr) != NO_BLOCK;
+}
+
 /* --- Public --- */
 
 void *

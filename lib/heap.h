@@ -25,4 +25,7 @@ void arenap_heap_settle(void);
  * False if ptr is not where one begins. */
 bool arenap_heap_free(void *ptr, void *base, size_t size);
 
+/* Does an implicit block or a heap block begin there?  Not a handle. */
+bool arenap_heap_is_block(void *ptr);
+
 #endif
