@@ -30,11 +30,11 @@
  *   ESTALE  the buffer, or the root of the view, was freed
  *   ENOMEM  over the budget, or the system refused
  *
- * Threads: a buffer is used by one thread at a time, as in the JDK, and so
- * are its bytes; a view is a buffer of its own in that.  Different buffers
- * may be made, used and freed by any threads.  "Collects" below: whether the
- * call may run a collection, see arena.h.  Where a comment does not say, a
- * call never collects.
+ * Threads: a buffer, or a view, is used by one thread at a time, as in the
+ * JDK; so is each byte, by whatever view.  Different buffers may be made, used
+ * and freed by any threads.  "Collects" below: whether the call may run a
+ * collection, see arena.h.  Where a comment does not say, a call never
+ * collects.
  *
  * The model is java.nio.ByteBuffer of the JDK, allocateDirect.  Different
  * are: no limit of 2 GiB; the byte order is the machine's until it is set,
