@@ -54,8 +54,9 @@ struct outside {
 _Static_assert(sizeof(struct arena_buffer) % ARENA_GRANULE == 0,
                "a payload behind the handle is aligned");
 
-/* The largest payload behind a handle, and what its alignment takes. */
-#define INSIDE_LAST ((size_t)1024)
+/* The largest payload behind a handle, and what its alignment takes: with the
+ * collector's own byte still a small block of its. */
+#define INSIDE_LAST (ARENA_PAGE / 2 - sizeof(struct arena_buffer) - 1)
 
 /* A handle of this size is reported by the collection that finds it dead,
  * whatever its neighbours are: the collector passes over blocks of smaller

@@ -26,6 +26,7 @@
 #define GC_NO_THREAD_REDIRECTS 1
 #include <gc/gc.h>
 #include <gc/gc_disclaim.h>
+#include <gc/gc_inline.h>
 #include <gc/gc_mark.h>
 
 #include "../include/arena/budget.h"
@@ -382,6 +383,55 @@ arenap_collector_alloc(struct thread *self, enum block kind, size_t size)
         arenap_budget_serve();
     errno = saved;
     return block;
+}
+
+/* Take one from a list; they are linked through word 0, which the collector
+ * sees.  It may stop the thread anywhere in here. */
+static inline void *
+handle_take(struct thread *self, void **list)
+{
+    void **block;
+
+    self->taking = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    block = *list;
+    if (ARENA_LIKELY(block != NULL)) {
+        *list = *block;
+        *block = NULL;
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+    self->taking = false;
+    return block;
+}
+
+/* Fill a list, and take one. */
+ARENA_COLD static void *
+handle_take_slow(struct thread *self, void **list, size_t bytes)
+{
+    int saved = errno;
+    void *block;
+
+    GC_generic_malloc_many(bytes, (int)collector.kind[BLOCK_BUFFER], list);
+    if (ARENA_UNLIKELY(arenap_budget_is_short()))
+        arenap_budget_serve();
+    errno = saved;
+    block = handle_take(self, list);
+    /* The system refused; or another thread has collected meanwhile. */
+    return block != NULL
+               ? block
+               : arenap_collector_alloc(self, BLOCK_BUFFER, bytes - 1);
+}
+
+void *
+arenap_collector_alloc_handle(struct thread *self, size_t bytes)
+{
+    void **list = &self->handles[bytes / ARENA_GRANULE], *block;
+
+    if (ARENA_UNLIKELY(stress || self->late))
+        return arenap_collector_alloc(self, BLOCK_BUFFER, bytes - 1);
+    block = handle_take(self, list);
+    return ARENA_LIKELY(block != NULL) ? block
+                                       : handle_take_slow(self, list, bytes);
 }
 
 void *

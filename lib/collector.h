@@ -47,6 +47,11 @@ void arenap_collector_detach(struct thread *self);
 void *arenap_collector_alloc(struct thread *self, enum block kind,
                              size_t size);
 
+/* The same, of kind BLOCK_BUFFER and just so many bytes, a class of the
+ * collector's of less than THREAD_HANDLES granules.  The collector's lock is
+ * taken once for a page of them. */
+void *arenap_collector_alloc_handle(struct thread *self, size_t bytes);
+
 /* A zero-filled block that is scanned, and freed by arenap_collector_free
  * alone. */
 void *arenap_collector_alloc_traced(size_t size);

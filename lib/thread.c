@@ -260,7 +260,7 @@ arenap_thread_bind(void)
     self->rounds = 0;
     self->late = arenap_tls.ended;
     self->is_main = self->tid == getpid();
-    self->is_cleaner = self->collecting = false;
+    self->is_cleaner = self->collecting = self->taking = false;
     self->acting = 0;
     self->stamp_countdown = 0;
     atomic_store(&self->stack_hi, 0);

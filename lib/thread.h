@@ -38,6 +38,9 @@ struct piece {
 
 #define THREAD_PIECES 8
 
+/* Classes of small handles: up to 16 granules. */
+#define THREAD_HANDLES 17
+
 /* The pools that are counted by thread: the kinds of arena, by arena_kind_t,
  * and then these. */
 enum { POOL_BUFFERS = ARENA_IMPLICIT + 1, POOLS };
@@ -62,6 +65,10 @@ struct thread {
     uint64_t stamp; /* coarse clock */
     struct chunk_cache cache;
     struct counts counts[POOLS];
+    /* Free handles of buffers, by granules.  A collection empties the lists,
+     * unless the thread is about to take one. */
+    void *handles[THREAD_HANDLES];
+    bool taking;
     struct piece piece[THREAD_PIECES];
     struct control_ring ring;
     /* --- the rest --- */

@@ -75,6 +75,7 @@ int __real_posix_memalign(void **out, size_t align, size_t size);
 void *__real_mmap(void *address, size_t size, int protection, int flags,
                   int file, off_t offset);
 void *__real_GC_generic_malloc(size_t size, int kind);
+void __real_GC_generic_malloc_many(size_t size, int kind, void **list);
 void *__real_GC_malloc_uncollectable(size_t size);
 
 void *__wrap_malloc(size_t size);
@@ -84,6 +85,7 @@ int __wrap_posix_memalign(void **out, size_t align, size_t size);
 void *__wrap_mmap(void *address, size_t size, int protection, int flags,
                   int file, off_t offset);
 void *__wrap_GC_generic_malloc(size_t size, int kind);
+void __wrap_GC_generic_malloc_many(size_t size, int kind, void **list);
 void *__wrap_GC_malloc_uncollectable(size_t size);
 
 void *
@@ -135,6 +137,18 @@ __wrap_GC_generic_malloc(size_t size, int kind)
         return __real_GC_generic_malloc(size, kind);
     errno = before;
     return NULL;
+}
+
+void
+__wrap_GC_generic_malloc_many(size_t size, int kind, void **list)
+{
+    int before = errno;
+
+    if (!is_refused())
+        __real_GC_generic_malloc_many(size, kind, list);
+    else
+        *list = NULL;
+    errno = before;
 }
 
 void *
