@@ -12,13 +12,13 @@
 
 #include "../include/arena/budget.h"
 #include "budget.h"
-#include "buffer.h"
 #include "chunk.h"
 #include "cleaner.h"
 #include "collector.h"
 #include "error.h"
 #include "internal.h"
 #include "os.h"
+#include "payload.h"
 #include "thread.h"
 
 #define MS ((uint64_t)1000000)
@@ -252,7 +252,7 @@ budget_collect(int round)
     bool moves = arenap_os_now() - atomic_load(&budget.served) < BUDGET_MOVES;
 
     arenap_chunk_flush_all();
-    arenap_buffer_flush();
+    arenap_payload_flush();
     /* After fork, or if it could not be started, nobody runs what is due. */
     if (arenap_cleaner_pending() != 0)
         arenap_cleaner_start();
@@ -307,7 +307,7 @@ reserve_slow(size_t size, unsigned source, struct chunk **chunk)
     start = arenap_os_now();
     atomic_fetch_add(&budget.waits, 1);
     arenap_chunk_flush_all();
-    arenap_buffer_flush();
+    arenap_payload_flush();
     done = atomic_load(&arenap_budget_waiting) == 0 && budget_try(size);
     if (!done) {
         queue_join(&waiter);

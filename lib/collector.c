@@ -39,6 +39,7 @@
 #include "internal.h"
 #include "maps.h"
 #include "os.h"
+#include "payload.h"
 #include "roots.h"
 #include "thread.h"
 
@@ -70,7 +71,7 @@ hook_start(void)
     if (collector.next_start != NULL)
         collector.next_start();
     arenap_roots_prepare();
-    arenap_buffer_collecting();
+    arenap_payload_collecting();
 }
 
 /* All threads are stopped. */

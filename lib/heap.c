@@ -9,7 +9,6 @@
 
 #include "../include/arena/heap.h"
 #include "budget.h"
-#include "buffer.h"
 #include "cleaner.h"
 #include "collected.h"
 #include "collector.h"
@@ -19,6 +18,7 @@
 #include "maps.h"
 #include "os.h"
 #include "pagemap.h"
+#include "payload.h"
 #include "roots.h"
 #include "thread.h"
 #include "usage.h"
@@ -47,7 +47,7 @@ heap_in_use(void)
     arenap_collector_figures(&figures);
     others = arenap_usage_reserved(ARENA_AUTO)
              + arenap_usage_reserved(ARENA_IMPLICIT)
-             + arenap_buffer_handles() + arenap_collector_traced();
+             + arenap_payload_handles() + arenap_collector_traced();
     return figures.in_use > others ? figures.in_use - others : 0;
 }
 

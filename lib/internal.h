@@ -7,7 +7,8 @@
  *   explicit.c   confined, shared and global arenas: bump allocation in
  *                chunks of the system's malloc, marks, freeing
  *   collected.c  auto arenas (a ring of collected chunks) and implicit blocks
- *   buffer.c     direct buffers: collected handles over bytes from malloc
+ *   buffer.c     direct buffers: collected handles over bytes from malloc,
+ *                which payload.c has; bytes.c: reading and writing them
  *   heap.c       arena_malloc and its family; legacy.c: libc's other
  *                allocating functions for programs that are only recompiled
  *

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "budget.h"
-#include "buffer.h"
 #include "chunk.h"
 #include "cleaner.h"
 #include "collector.h"
@@ -15,6 +14,7 @@
 #include "explicit.h"
 #include "internal.h"
 #include "os.h"
+#include "payload.h"
 #include "roots.h"
 #include "sync.h"
 #include "thread.h"
@@ -203,7 +203,7 @@ fork_child(void)
     }
     arenap_budget_set_charged(arenap_usage_reserved_all()
                               + arenap_chunk_cached()
-                              + arenap_buffer_cached());
+                              + arenap_payload_cached());
     arenap_cleaner_fork_child();
 }
 
