@@ -56,11 +56,11 @@ static void
 pressure_add(size_t length)
 {
     size_t fresh = atomic_fetch_add(&outside.fresh, length) + length;
-    size_t least = arena_limit() / 2;
+    size_t limit = arena_limit();
+    size_t least = limit / 2 < PRESSURE_LEAST ? limit / 2 : PRESSURE_LEAST;
 
-    if (least > PRESSURE_LEAST)
-        least = PRESSURE_LEAST;
-    if (ARENA_UNLIKELY(fresh >= least
+    /* What is over the limit is refused at once. */
+    if (ARENA_UNLIKELY(fresh >= least && length <= limit
                        && fresh >= atomic_load(&outside.held) / 2))
         pressure_collect(least);
 }
@@ -246,6 +246,7 @@ arenap_payload_begin(struct payload *payload, size_t capacity, size_t align)
 void
 arenap_payload_cancel(const struct payload *payload)
 {
+    pressure_sub(payload->length);
     if (payload->base != NULL)
         cache_free(payload);
 }
@@ -260,8 +261,10 @@ arenap_payload_complete(struct payload *payload, size_t align)
         if (payload->base == NULL && arenap_cleaner_reclaim())
             payload->base = payload_get(payload, align);
     }
-    if (payload->base == NULL)
+    if (payload->base == NULL) {
+        pressure_sub(payload->length);
         return false;
+    }
     atomic_fetch_add(&outside.held, payload->length);
     return true;
 }

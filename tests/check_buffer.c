@@ -152,6 +152,8 @@ START_TEST(test_allocate_over_the_limit_fails)
 
     expect_ok(arena_set_limit(4 * MIB));
     expect_fail(arena_buffer_allocate(5 * MIB), ENOMEM, "limit: 4194304");
+    expect_fail(arena_buffer_allocate(200 * MIB), ENOMEM, "");
+    ck_assert_uint_eq(usage_now().collections, base.collections);
     expect_fail(arena_buffer_allocate(7 * MIB / 2), ENOMEM, "cannot reserve");
     ck_assert_uint_eq(held().count, 1);
     expect_ok(arena_buffer_free(kept));
