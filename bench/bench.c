@@ -29,6 +29,7 @@ static const struct bench_case *const cases[] = {
     &case_open_close,
     &case_shared,
     &case_auto,
+    &case_buffer,
 };
 
 static const char *const role_names[] = {"libarena", "peer", "reference"};
@@ -44,6 +45,7 @@ struct settings {
 struct result {
     size_t loops;          /* per round */
     double ns[ROUNDS_MAX]; /* per operation, by round */
+    const char *absent;    /* why it was not measured, or NULL */
     double median;
     double minimum;
     double ratio;     /* to the best peer; 0: there is none */
@@ -51,12 +53,19 @@ struct result {
 };
 
 static struct result results[IMPLS_MAX];
+static const char *absent; /* of the implementation that begins */
 
 void
 bench_fail(const char *what)
 {
     fprintf(stderr, "bench: %s failed: %s\n", what, strerror(errno));
     exit(EXIT_FAILURE);
+}
+
+void
+bench_absent(const char *why)
+{
+    absent = why;
 }
 
 /* --- Measuring --- */
@@ -109,23 +118,33 @@ show_progress(const char *name, size_t round, size_t rounds)
 }
 
 static void
+measure_round(const struct bench_impl *impl, struct result *r, size_t round)
+{
+    double ns = time_run(impl, r->loops);
+
+    r->ns[round] = ns / (double)r->loops / (double)impl->operations;
+}
+
+static void
 measure(const struct bench_case *c, const struct settings *s)
 {
     double target = s->round_ns * (double)c->weight;
 
     for (size_t i = 0; i < c->count; i++) {
+        absent = NULL;
         if (c->impls[i].begin != NULL)
             c->impls[i].begin();
-        results[i].loops = calibrate(&c->impls[i], target);
+        results[i].absent = absent;
+        results[i].loops =
+            absent == NULL ? calibrate(&c->impls[i], target) : 0;
     }
     for (size_t round = 0; round < s->rounds; round++) {
         show_progress(c->name, round, s->rounds);
         for (size_t n = 0; n < c->count; n++) {
             size_t i = (round + n) % c->count;
-            double loops = (double)results[i].loops;
-            double ns = time_run(&c->impls[i], results[i].loops);
 
-            results[i].ns[round] = ns / loops / (double)c->impls[i].operations;
+            if (results[i].absent == NULL)
+                measure_round(&c->impls[i], &results[i], round);
         }
     }
     show_progress(c->name, s->rounds, s->rounds);
@@ -167,7 +186,7 @@ best_peer(const struct bench_case *c, const char *group)
     size_t best = c->count;
 
     for (size_t i = 0; i < c->count; i++) {
-        if (c->impls[i].role != BENCH_PEER
+        if (c->impls[i].role != BENCH_PEER || results[i].absent != NULL
             || strcmp(c->impls[i].group, group) != 0)
             continue;
         if (best == c->count || results[i].median < results[best].median)
@@ -191,7 +210,7 @@ compute(const struct bench_case *c, size_t rounds)
 
         results[i].ratio = 0;
         results[i].best = "";
-        if (best == c->count)
+        if (best == c->count || results[i].absent != NULL)
             continue;
         for (size_t round = 0; round < rounds; round++)
             ratios[round] = results[i].ns[round] / results[best].ns[round];
@@ -207,6 +226,10 @@ print_row(const struct bench_impl *impl, const struct result *r)
 {
     static const char marks[] = {'*', ' ', '+'};
 
+    if (r->absent != NULL) {
+        printf(" %c %-42s %s\n", marks[impl->role], impl->name, r->absent);
+        return;
+    }
     printf(" %c %-42s %10.2f %10.2f", marks[impl->role], impl->name, r->median,
            r->minimum);
     if (r->ratio > 0)
@@ -238,6 +261,8 @@ write_csv(FILE *csv, const struct bench_case *c, size_t rounds)
         const struct bench_impl *impl = &c->impls[i];
         const struct result *r = &results[i];
 
+        if (r->absent != NULL)
+            continue;
         fprintf(csv, "%s,\"%s\",\"%s\",%s,%zu,%zu,%.4f,%.4f,%.4f,\"%s\"\n",
                 c->name, impl->group, impl->name, role_names[impl->role],
                 rounds, r->loops, r->median, r->minimum, r->ratio, r->best);

@@ -25,7 +25,8 @@ struct bench_impl {
     const char *group;
     enum bench_role role;
     size_t operations;   /* that one loop does, in one thread */
-    void (*begin)(void); /* once, before all rounds; or NULL */
+    void (*begin)(void); /* once, before all rounds; or NULL; may call
+                            bench_absent */
     void (*run)(size_t loops);
     void (*end)(void); /* once, after all rounds; or NULL */
 };
@@ -42,9 +43,13 @@ extern const struct bench_case case_confined;
 extern const struct bench_case case_open_close;
 extern const struct bench_case case_shared;
 extern const struct bench_case case_auto;
+extern const struct bench_case case_buffer;
 
 /* Print what could not be done and end the program. */
 _Noreturn void bench_fail(const char *what);
+
+/* The implementation that begins cannot be measured here, and why. */
+void bench_absent(const char *why);
 
 /* Use a block as a program would: write its first word.  The compiler must
  * assume that everything at the pointer is read and written. */

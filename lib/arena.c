@@ -622,7 +622,9 @@ arena_resize(arena_t *arena, void *block, size_t old_size, size_t new_size)
                                     block);
         if (arenap_explicit_check(self, arena) != 0)
             return NULL;
-    } else if (arena_of(block) != arena) {
+    } else if (arena_of(block) != arena
+               || (arena->kind == ARENA_IMPLICIT
+                   && !arenap_heap_is_block(block))) {
         return arenap_fail_null(EINVAL, "%p is no block of the arena",
                                 block);
     }

@@ -18,6 +18,7 @@
 #include "error.h"
 #include "internal.h"
 #include "os.h"
+#include "payload.h"
 #include "thread.h"
 
 #define MS ((uint64_t)1000000)
@@ -251,6 +252,7 @@ budget_collect(int round)
     bool moves = arenap_os_now() - atomic_load(&budget.served) < BUDGET_MOVES;
 
     arenap_chunk_flush_all();
+    arenap_payload_flush();
     /* After fork, or if it could not be started, nobody runs what is due. */
     if (arenap_cleaner_pending() != 0)
         arenap_cleaner_start();
@@ -305,6 +307,7 @@ reserve_slow(size_t size, unsigned source, struct chunk **chunk)
     start = arenap_os_now();
     atomic_fetch_add(&budget.waits, 1);
     arenap_chunk_flush_all();
+    arenap_payload_flush();
     done = atomic_load(&arenap_budget_waiting) == 0 && budget_try(size);
     if (!done) {
         queue_join(&waiter);

@@ -15,6 +15,7 @@
 #include "heap.h"
 #include "internal.h"
 #include "os.h"
+#include "payload.h"
 #include "thread.h"
 
 static struct {
@@ -229,6 +230,7 @@ bool
 arenap_cleaner_reclaim(void)
 {
     arenap_chunk_flush_all();
+    arenap_payload_flush();
     if (arenap_budget_may_collect())
         arenap_cleaner_collect();
     return true;
@@ -281,6 +283,7 @@ arena_collect(void)
         return;
     if (!arenap_cleaner_collect())
         return;
+    arenap_payload_flush();
     arenap_cleaner_drain(ARENA_OS_NEVER);
     /* What had actions is freed by the next collection. */
     if (atomic_load(&cleaner.done) != done)
@@ -292,6 +295,7 @@ arena_trim(void)
 {
     arena_collect();
     arenap_chunk_flush_all();
+    arenap_payload_flush();
     if (arenap_collector_can_collect())
         arenap_collector_trim(arenap_thread_self());
     arenap_os_trim();

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "budget.h"
+#include "buffer.h"
 #include "cleaner.h"
 #include "collected.h"
 #include "collector.h"
@@ -41,42 +42,102 @@
  * by a factor of less than a third. */
 #define SMALL_LAST ((size_t)2048)
 
+/* Handles up to this size come from lists. */
+#define HANDLE_LAST ((THREAD_HANDLES - 1) * ARENA_GRANULE)
+
 /* --- Settling accounts --- */
 
 static struct {
     _Atomic size_t reserved, requested, count;
-} dead[5];
+} dead[POOLS];
 
 void
-arenap_collected_dead(arena_kind_t kind, size_t *reserved, size_t *requested,
+arenap_collected_dead(unsigned pool, size_t *reserved, size_t *requested,
                       size_t *count)
 {
-    *reserved = atomic_load(&dead[kind].reserved);
-    *requested = atomic_load(&dead[kind].requested);
-    *count = atomic_load(&dead[kind].count);
+    *reserved = atomic_load(&dead[pool].reserved);
+    *requested = atomic_load(&dead[pool].requested);
+    *count = atomic_load(&dead[pool].count);
+}
+
+void
+arenap_collected_uncount_unknown(unsigned pool, size_t reserved,
+                                 size_t requested, size_t count)
+{
+    atomic_fetch_add_explicit(&dead[pool].reserved, reserved,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&dead[pool].requested, requested,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&dead[pool].count, count, memory_order_relaxed);
 }
 
 static void
 settle(arena_kind_t kind, size_t reserved, size_t requested, size_t count)
 {
-    atomic_fetch_add_explicit(&dead[kind].reserved, reserved,
-                              memory_order_relaxed);
-    if (requested != 0)
-        atomic_fetch_add_explicit(&dead[kind].requested, requested,
-                                  memory_order_relaxed);
-    if (count != 0)
-        atomic_fetch_add_explicit(&dead[kind].count, count,
-                                  memory_order_relaxed);
+    arenap_collected_uncount(kind, reserved, requested, count);
     arenap_budget_release_quietly(reserved);
 }
 
-static void
-account(struct thread *self, arena_kind_t kind, size_t reserved,
-        size_t requested, size_t count)
+/* --- Blocks --- */
+
+/* The bytes that the collector takes for a small request, slop included:
+ * learnt from it. */
+static _Atomic uint16_t class_bytes[SMALL_LAST];
+
+/* An upper bound, where it is not known. */
+static size_t
+class_charge(size_t request)
 {
-    arenap_count(&self->counts[kind].reserved, reserved);
-    arenap_count(&self->counts[kind].requested, requested);
-    arenap_count(&self->counts[kind].count, count);
+    return request + SLOP > SMALL_LAST
+               ? arenap_round_up(request + SLOP, ARENA_PAGE)
+               : arenap_round_up(2 * (request + SLOP), ARENA_GRANULE);
+}
+
+/* What it did take.  The difference goes back. */
+ARENA_COLD static size_t
+class_learn(size_t request, void *block, size_t charge)
+{
+    size_t size;
+    void *base;
+
+    arenap_collector_find(block, &base, &size);
+    if (size > charge)
+        return charge;
+    if (request < SMALL_LAST)
+        atomic_store_explicit(&class_bytes[request], (uint16_t)size,
+                              memory_order_relaxed);
+    arenap_budget_release(charge - size);
+    return size;
+}
+
+void *
+arenap_collected_block(struct thread *self, enum block kind, size_t request,
+                       size_t extra, size_t *charge)
+{
+    size_t known = request < SMALL_LAST
+                       ? atomic_load_explicit(&class_bytes[request],
+                                              memory_order_relaxed)
+                       : 0;
+    size_t own = known != 0 ? known : class_charge(request);
+    void *block;
+
+    if (arenap_collector_attach(self) != 0
+        || arenap_budget_reserve(own + extra) != 0)
+        return NULL;
+    if (kind == BLOCK_BUFFER && known - 1 < HANDLE_LAST)
+        block = arenap_collector_alloc_handle(self, known);
+    else
+        block = arenap_collector_alloc(self, kind, request);
+    /* The collector may refuse although garbage exists. */
+    if (block == NULL && arenap_cleaner_reclaim())
+        block = arenap_collector_alloc(self, kind, request);
+    if (block == NULL) {
+        arenap_budget_release(own + extra);
+        arenap_fail_system(own);
+        return NULL;
+    }
+    *charge = known != 0 ? known : class_learn(request, block, own);
+    return block;
 }
 
 /* A zero-filled block whose charge is reserved: n bytes, of which the last is
@@ -278,7 +339,7 @@ arenap_auto_open(struct thread *self, const arena_options_t *options)
     }
     if (extra != NULL)
         atomic_store(&extra->reserved, CONTROL_BYTES);
-    account(self, ARENA_AUTO, CONTROL_BYTES, 0, 1);
+    arenap_collected_account(self, ARENA_AUTO, CONTROL_BYTES, 0, 1);
     atomic_store_explicit(&arena->owner, TAG_ARMED, memory_order_release);
     return arena;
 }
@@ -350,7 +411,7 @@ part_link(struct thread *self, struct arena *arena, void *block,
     if (head->extra != NULL)
         atomic_fetch_add(&head->extra->parts, 1);
     head->bytes = bytes;
-    account(self, ARENA_AUTO, bytes, 0, 0);
+    arenap_collected_account(self, ARENA_AUTO, bytes, 0, 0);
     if (kind == BLOCK_SMALL)
         atomic_store_explicit(&prompt->tag, TAG_ARMED | TAG_PART,
                               memory_order_release);
@@ -608,6 +669,9 @@ arenap_collected_arena(unsigned block_kind, void *base)
     case BLOCK_IMPLICIT:
         tag = atomic_load_explicit(&arena->owner, memory_order_acquire);
         return (tag & TAG_ARMED) != 0 ? arena_implicit() : NULL;
+    case BLOCK_BUFFER:
+        tag = atomic_load_explicit(&arena->owner, memory_order_acquire);
+        return (tag & BUFFER_IN_USE) != 0 ? arena_implicit() : NULL;
     case BLOCK_HEAP:
         return arena_implicit();
     default:
@@ -626,43 +690,6 @@ struct implicit {
 #define SHAPE_SHIFT 6
 #define SHAPE_ALIGN(shape) ((size_t)1 << ((shape) & 63))
 
-/* The bytes that the collector takes for a request, slop included: learnt
- * from it per granule; an upper bound until then. */
-static _Atomic uint16_t class_bytes[SMALL_LAST / ARENA_GRANULE + 1];
-
-static size_t
-implicit_charge(size_t request)
-{
-    size_t learnt;
-
-    if (request + SLOP > SMALL_LAST)
-        return arenap_round_up(request + SLOP, ARENA_PAGE);
-    learnt = atomic_load_explicit(
-        &class_bytes[(request + SLOP + ARENA_GRANULE - 1) / ARENA_GRANULE],
-        memory_order_relaxed);
-    return learnt != 0 ? learnt
-                       : arenap_round_up(2 * (request + SLOP), ARENA_GRANULE);
-}
-
-/* What it did take.  The difference goes back. */
-static size_t
-implicit_learn(size_t request, void *block, size_t charge)
-{
-    size_t size;
-    void *base;
-
-    arenap_collector_find(block, &base, &size);
-    if (size >= charge)
-        return charge;
-    if (request + SLOP <= SMALL_LAST)
-        atomic_store_explicit(
-            &class_bytes[(request + SLOP + ARENA_GRANULE - 1)
-                         / ARENA_GRANULE],
-            (uint16_t)size, memory_order_relaxed);
-    arenap_budget_release(charge - size);
-    return size;
-}
-
 static void *
 implicit_user(struct implicit *block)
 {
@@ -675,24 +702,15 @@ arenap_implicit_alloc(struct thread *self, size_t size, size_t align)
 {
     size_t request = sizeof(struct implicit) + size
                      + (align > ARENA_GRANULE ? align : 0);
-    size_t charge = implicit_charge(request);
     struct implicit *block;
+    size_t charge;
 
-    if (arenap_collector_attach(self) != 0
-        || arenap_budget_reserve(charge) != 0)
+    block = arenap_collected_block(self, BLOCK_IMPLICIT, request, 0, &charge);
+    if (block == NULL)
         return NULL;
-    block = arenap_collector_alloc(self, BLOCK_IMPLICIT, request);
-    if (block == NULL && arenap_cleaner_reclaim())
-        block = arenap_collector_alloc(self, BLOCK_IMPLICIT, request);
-    if (block == NULL) {
-        arenap_budget_release(charge);
-        arenap_fail_system(charge);
-        return NULL;
-    }
-    charge = implicit_learn(request, block, charge);
     block->shape = (uint64_t)size << SHAPE_SHIFT
                    | (unsigned)__builtin_ctzl(align);
-    account(self, ARENA_IMPLICIT, charge, size, 1);
+    arenap_collected_account(self, ARENA_IMPLICIT, charge, size, 1);
     atomic_store_explicit(&block->tag,
                           (uint64_t)charge << TAG_CHARGE_SHIFT | TAG_ARMED,
                           memory_order_release);

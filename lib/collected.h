@@ -18,6 +18,7 @@
 #ifndef ARENA_LIB_COLLECTED_H
 #define ARENA_LIB_COLLECTED_H
 
+#include "collector.h"
 #include "internal.h"
 #include "thread.h"
 
@@ -53,15 +54,50 @@ bool arenap_implicit_free(const void *ptr, void *base);
 /* The size that a block was asked for.  False if ptr does not begin one. */
 bool arenap_implicit_size(const void *ptr, void *base, size_t *size);
 
-/* --- Both --- */
+/* --- All that the collector frees, direct buffers too --- */
+
+/* A zero-filled block of request bytes.  Reserved are its bytes as the
+ * collector takes them, which *charge gets, and extra bytes that the caller
+ * will hold elsewhere.  NULL with errno set and nothing reserved. */
+void *arenap_collected_block(struct thread *self, enum block kind,
+                             size_t request, size_t extra, size_t *charge);
+
+/* Count what was taken from a pool of thread.h. */
+static inline void
+arenap_collected_account(struct thread *self, unsigned pool, size_t reserved,
+                         size_t requested, size_t count)
+{
+    arenap_count(&self->counts[pool].reserved, reserved);
+    arenap_count(&self->counts[pool].requested, requested);
+    arenap_count(&self->counts[pool].count, count);
+}
+
+/* Threads that the library does not know collect, too. */
+void arenap_collected_uncount_unknown(unsigned pool, size_t reserved,
+                                      size_t requested, size_t count);
+
+/* Count what went back to it.  Takes no lock: the collector's callbacks call
+ * it, on any thread. */
+static inline void
+arenap_collected_uncount(unsigned pool, size_t reserved, size_t requested,
+                         size_t count)
+{
+    struct thread *self = arenap_tls.record;
+
+    if (ARENA_LIKELY(self != NULL))
+        arenap_collected_account(self, pool, (size_t)0 - reserved,
+                                 (size_t)0 - requested, (size_t)0 - count);
+    else
+        arenap_collected_uncount_unknown(pool, reserved, requested, count);
+}
 
 /* The arena that a collected block of ours belongs to, by what the collector
  * says of it. */
 struct arena *arenap_collected_arena(unsigned block_kind, void *base);
 
-/* What died, by kind: subtracted from what the threads counted. */
-void arenap_collected_dead(arena_kind_t kind, size_t *reserved,
-                           size_t *requested, size_t *count);
+/* What died and is to be subtracted from what the threads counted. */
+void arenap_collected_dead(unsigned pool, size_t *reserved, size_t *requested,
+                           size_t *count);
 
 /* Called by the collector for each dead block, under its lock or in several
  * threads at once: they take no lock and touch no other block.  Nonzero:

@@ -5,8 +5,8 @@
  * do not depend on the settings of a host program that uses the collector
  * too.  No setting of the process is changed; hooks are chained.
  *
- *   BLOCK_SMALL, BLOCK_IMPLICIT   swept within the collection that finds them
- *       dead, since their kind asks to be marked from (mark_from_all = 1).
+ *   BLOCK_SMALL, _IMPLICIT, _BUFFER  swept within the collection that finds
+ *       them dead, for their kind asks to be marked from (mark_from_all = 1).
  *       Bit 3 of word 0 says that the block is in use: links of free lists
  *       are multiples of 16, and the collector marks from blocks with bits 0
  *       or 1 set only, so cycles die.
@@ -26,10 +26,12 @@
 #define GC_NO_THREAD_REDIRECTS 1
 #include <gc/gc.h>
 #include <gc/gc_disclaim.h>
+#include <gc/gc_inline.h>
 #include <gc/gc_mark.h>
 
 #include "../include/arena/budget.h"
 #include "budget.h"
+#include "buffer.h"
 #include "cleaner.h"
 #include "collected.h"
 #include "collector.h"
@@ -37,6 +39,7 @@
 #include "internal.h"
 #include "maps.h"
 #include "os.h"
+#include "payload.h"
 #include "roots.h"
 #include "thread.h"
 
@@ -68,6 +71,7 @@ hook_start(void)
     if (collector.next_start != NULL)
         collector.next_start();
     arenap_roots_prepare();
+    arenap_payload_collecting();
 }
 
 /* All threads are stopped. */
@@ -172,6 +176,8 @@ kinds_make(void)
         kind_make(GC_DS_LENGTH, 1, arenap_collected_chunk_dead, 0);
     collector.kind[BLOCK_IMPLICIT] =
         kind_make(GC_DS_LENGTH, 0, arenap_collected_implicit_dead, 1);
+    collector.kind[BLOCK_BUFFER] = kind_make(
+        GC_DS_LENGTH | 2 * sizeof(void *), 0, arenap_buffer_dead, 1);
     collector.kind[BLOCK_HEAP] = kind_make(GC_DS_LENGTH, 1, NULL, 0);
 }
 
@@ -378,6 +384,55 @@ arenap_collector_alloc(struct thread *self, enum block kind, size_t size)
         arenap_budget_serve();
     errno = saved;
     return block;
+}
+
+/* Take one from a list; they are linked through word 0, which the collector
+ * sees.  It may stop the thread anywhere in here. */
+static inline void *
+handle_take(struct thread *self, void **list)
+{
+    void **block;
+
+    self->taking = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    block = *list;
+    if (ARENA_LIKELY(block != NULL)) {
+        *list = *block;
+        *block = NULL;
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+    self->taking = false;
+    return block;
+}
+
+/* Fill a list, and take one. */
+ARENA_COLD static void *
+handle_take_slow(struct thread *self, void **list, size_t bytes)
+{
+    int saved = errno;
+    void *block;
+
+    GC_generic_malloc_many(bytes, (int)collector.kind[BLOCK_BUFFER], list);
+    if (ARENA_UNLIKELY(arenap_budget_is_short()))
+        arenap_budget_serve();
+    errno = saved;
+    block = handle_take(self, list);
+    /* The system refused; or another thread has collected meanwhile. */
+    return block != NULL
+               ? block
+               : arenap_collector_alloc(self, BLOCK_BUFFER, bytes - 1);
+}
+
+void *
+arenap_collector_alloc_handle(struct thread *self, size_t bytes)
+{
+    void **list = &self->handles[bytes / ARENA_GRANULE], *block;
+
+    if (ARENA_UNLIKELY(stress || self->late))
+        return arenap_collector_alloc(self, BLOCK_BUFFER, bytes - 1);
+    block = handle_take(self, list);
+    return ARENA_LIKELY(block != NULL) ? block
+                                       : handle_take_slow(self, list, bytes);
 }
 
 void *

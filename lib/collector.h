@@ -21,6 +21,7 @@ enum block {
     BLOCK_CHUNK,        /* auto: part of more than 2048 bytes; words 0, 1 */
     BLOCK_CHUNK_TRACED, /* as BLOCK_CHUNK, all words */
     BLOCK_IMPLICIT,     /* none */
+    BLOCK_BUFFER,       /* handles of direct buffers; words 0 and 1 */
     BLOCK_HEAP,         /* arena_malloc; all words */
     BLOCK_KINDS,
     BLOCK_NONE = BLOCK_KINDS
@@ -45,6 +46,11 @@ void arenap_collector_detach(struct thread *self);
  * to the caller to collect and try again. */
 void *arenap_collector_alloc(struct thread *self, enum block kind,
                              size_t size);
+
+/* The same, of kind BLOCK_BUFFER and just so many bytes, a class of the
+ * collector's of less than THREAD_HANDLES granules.  The collector's lock is
+ * taken once for a page of them. */
+void *arenap_collector_alloc_handle(struct thread *self, size_t bytes);
 
 /* A zero-filled block that is scanned, and freed by arenap_collector_free
  * alone. */

@@ -18,6 +18,7 @@
 #include "maps.h"
 #include "os.h"
 #include "pagemap.h"
+#include "payload.h"
 #include "roots.h"
 #include "thread.h"
 #include "usage.h"
@@ -46,7 +47,7 @@ heap_in_use(void)
     arenap_collector_figures(&figures);
     others = arenap_usage_reserved(ARENA_AUTO)
              + arenap_usage_reserved(ARENA_IMPLICIT)
-             + arenap_collector_traced();
+             + arenap_payload_handles() + arenap_collector_traced();
     return figures.in_use > others ? figures.in_use - others : 0;
 }
 
@@ -365,6 +366,12 @@ block_room(void *ptr)
         break;
     }
     return room;
+}
+
+bool
+arenap_heap_is_block(void *ptr)
+{
+    return block_room(ptr) != NO_BLOCK;
 }
 
 /* --- Public --- */

@@ -2,8 +2,9 @@
  * heap.h: arena_malloc and its family.
  *
  * Blocks carry no header.  They are accounted by page: what the collector has
- * in use, less what auto arenas and implicit blocks have of it, is charged to
- * the budget, and brought up to date after every so many bytes of requests.
+ * in use, less what auto arenas, implicit blocks and buffers have of it, is
+ * charged to the budget, and brought up to date after every so many bytes of
+ * requests.
  */
 #ifndef ARENA_LIB_HEAP_H
 #define ARENA_LIB_HEAP_H
@@ -23,5 +24,8 @@ void arenap_heap_settle(void);
 /* Free what arena_free was given and the collector says is a heap block.
  * False if ptr is not where one begins. */
 bool arenap_heap_free(void *ptr, void *base, size_t size);
+
+/* Does an implicit block or a heap block begin there?  Not a handle. */
+bool arenap_heap_is_block(void *ptr);
 
 #endif

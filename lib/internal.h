@@ -1,12 +1,14 @@
 /*
  * internal.h: the map of the library, and what every module needs.
  *
- * A block goes to the user from one of four places:
+ * A block goes to the user from one of five places:
  *
  *   arena.c      the public calls on arenas: checks, fast paths, dispatch
  *   explicit.c   confined, shared and global arenas: bump allocation in
  *                chunks of the system's malloc, marks, freeing
  *   collected.c  auto arenas (a ring of collected chunks) and implicit blocks
+ *   buffer.c     direct buffers: collected handles over bytes from malloc,
+ *                which payload.c has; bytes.c: reading and writing them
  *   heap.c       arena_malloc and its family; legacy.c: libc's other
  *                allocating functions for programs that are only recompiled
  *

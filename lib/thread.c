@@ -14,6 +14,7 @@
 #include "explicit.h"
 #include "internal.h"
 #include "os.h"
+#include "payload.h"
 #include "roots.h"
 #include "sync.h"
 #include "thread.h"
@@ -201,7 +202,8 @@ fork_child(void)
         thread_retire(t);
     }
     arenap_budget_set_charged(arenap_usage_reserved_all()
-                              + arenap_chunk_cached());
+                              + arenap_chunk_cached()
+                              + arenap_payload_cached());
     arenap_cleaner_fork_child();
 }
 
@@ -258,7 +260,7 @@ arenap_thread_bind(void)
     self->rounds = 0;
     self->late = arenap_tls.ended;
     self->is_main = self->tid == getpid();
-    self->is_cleaner = self->collecting = false;
+    self->is_cleaner = self->collecting = self->taking = false;
     self->acting = 0;
     self->stamp_due = self->ring.taken.n.all;
     self->stamp = 0;

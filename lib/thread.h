@@ -38,7 +38,14 @@ struct piece {
 
 #define THREAD_PIECES 8
 
-/* What this thread took and gave back, by kind; wraps below zero when other
+/* Classes of small handles: up to 16 granules. */
+#define THREAD_HANDLES 17
+
+/* The pools that are counted by thread: the kinds of arena, by arena_kind_t,
+ * and then these. */
+enum { POOL_BUFFERS = ARENA_IMPLICIT + 1, POOLS };
+
+/* What this thread took and gave back, by pool; wraps below zero when other
  * threads take what this one gives.  Written by its thread only. */
 struct counts {
     _Atomic size_t reserved, requested, count;
@@ -57,7 +64,11 @@ struct thread {
     uint32_t stamp_due; /* by then, as ring.taken counts, it is too old */
     uint64_t stamp;     /* coarse clock, ns */
     struct chunk_cache cache;
-    struct counts counts[5]; /* by arena_kind_t */
+    struct counts counts[POOLS];
+    /* Free handles of buffers, by granules.  A collection empties the lists,
+     * unless the thread is about to take one. */
+    void *handles[THREAD_HANDLES];
+    bool taking;
     struct piece piece[THREAD_PIECES];
     struct control_ring ring;
     /* --- the rest --- */

@@ -1,10 +1,10 @@
 /*
  * usage.c: arena_usage and arena_report.
  *
- * Threads count what they take under each kind in their own records; blocks
- * that the collector found dead are counted apart.  What is charged to the
- * budget and counted under nothing is what the caches hold: so the parts
- * always add up to the whole.
+ * Threads count what they take from each pool in their own records; blocks
+ * that a thread without a record found dead are counted apart.  What is
+ * charged to the budget and counted under nothing is what the caches hold: so
+ * the parts always add up to the whole.
  */
 
 #include "config.h"
@@ -38,22 +38,22 @@ arenap_kind_name(unsigned kind)
     return kind < sizeof names / sizeof *names ? names[kind] : "unknown";
 }
 
-/* --- By kind --- */
+/* --- By pool --- */
 
 static void
-pool_read(arena_usage_pool_t *pool, arena_kind_t kind)
+pool_read(arena_usage_pool_t *pool, unsigned from)
 {
     size_t reserved, requested, count;
 
-    arenap_collected_dead(kind, &reserved, &requested, &count);
+    arenap_collected_dead(from, &reserved, &requested, &count);
     pool->reserved = (size_t)0 - reserved;
     pool->requested = (size_t)0 - requested;
     pool->count = (size_t)0 - count;
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
-        pool->reserved += atomic_load(&t->counts[kind].reserved);
-        pool->requested += atomic_load(&t->counts[kind].requested);
-        pool->count += atomic_load(&t->counts[kind].count);
-        if (kind == ARENA_CONFINED) {
+        pool->reserved += atomic_load(&t->counts[from].reserved);
+        pool->requested += atomic_load(&t->counts[from].requested);
+        pool->count += atomic_load(&t->counts[from].count);
+        if (from == ARENA_CONFINED) {
             pool->reserved += arenap_cache_popped(&t->cache) * ARENA_PAGE;
             pool->count += arenap_control_popped(&t->ring);
         }
@@ -68,11 +68,11 @@ pool_read(arena_usage_pool_t *pool, arena_kind_t kind)
 }
 
 size_t
-arenap_usage_reserved(arena_kind_t kind)
+arenap_usage_reserved(unsigned from)
 {
     arena_usage_pool_t pool;
 
-    pool_read(&pool, kind);
+    pool_read(&pool, from);
     return pool.reserved;
 }
 
@@ -139,8 +139,9 @@ pool_add(arena_usage_t *usage, const arena_usage_pool_t *pool)
 static void
 pools_read(arena_usage_t *usage)
 {
-    for (int kind = 0; kind < 5; kind++)
-        pool_read(&usage->kind[kind], (arena_kind_t)kind);
+    for (unsigned kind = 0; kind < 5; kind++)
+        pool_read(&usage->kind[kind], kind);
+    pool_read(&usage->buffers, POOL_BUFFERS);
     heap_read(usage);
     usage->manual.reserved = usage->manual.requested =
         atomic_load(&arenap_budget_manual_bytes);
@@ -157,6 +158,7 @@ arenap_usage_reserved_all(void)
     for (int kind = 0; kind < 5; kind++)
         pool_add(&usage, &usage.kind[kind]);
     pool_add(&usage, &usage.heap);
+    pool_add(&usage, &usage.buffers);
     pool_add(&usage, &usage.manual);
     return usage.reserved;
 }
@@ -288,10 +290,10 @@ arena_report(FILE *stream)
             < 0
         || fprintf(stream,
                    "open: %zu confined, %zu shared, %zu auto; blocks: %zu "
-                   "implicit\n",
+                   "implicit; buffers: %zu\n",
                    usage.kind[ARENA_CONFINED].count,
                    usage.kind[ARENA_SHARED].count, collected->count,
-                   usage.kind[ARENA_IMPLICIT].count)
+                   usage.kind[ARENA_IMPLICIT].count, usage.buffers.count)
                < 0
         || fprintf(stream,
                    "reserved %zu, cached %zu, limit %zu; peak %zu\n",

@@ -7,8 +7,8 @@
 /* The global arena; arena.c. */
 extern struct arena arenap_global;
 
-/* Bytes reserved under a kind. */
-size_t arenap_usage_reserved(arena_kind_t kind);
+/* Bytes reserved under a pool: a kind of arena, or as thread.h says. */
+size_t arenap_usage_reserved(unsigned pool);
 
 /* Bytes reserved under anything: all that is charged but for caches. */
 size_t arenap_usage_reserved_all(void);

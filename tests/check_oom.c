@@ -9,6 +9,7 @@
  * and after that nothing is left of it.
  */
 
+#include <arena/buffer.h>
 #include <arena/heap.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -74,6 +75,7 @@ int __real_posix_memalign(void **out, size_t align, size_t size);
 void *__real_mmap(void *address, size_t size, int protection, int flags,
                   int file, off_t offset);
 void *__real_GC_generic_malloc(size_t size, int kind);
+void __real_GC_generic_malloc_many(size_t size, int kind, void **list);
 void *__real_GC_malloc_uncollectable(size_t size);
 
 void *__wrap_malloc(size_t size);
@@ -83,6 +85,7 @@ int __wrap_posix_memalign(void **out, size_t align, size_t size);
 void *__wrap_mmap(void *address, size_t size, int protection, int flags,
                   int file, off_t offset);
 void *__wrap_GC_generic_malloc(size_t size, int kind);
+void __wrap_GC_generic_malloc_many(size_t size, int kind, void **list);
 void *__wrap_GC_malloc_uncollectable(size_t size);
 
 void *
@@ -134,6 +137,18 @@ __wrap_GC_generic_malloc(size_t size, int kind)
         return __real_GC_generic_malloc(size, kind);
     errno = before;
     return NULL;
+}
+
+void
+__wrap_GC_generic_malloc_many(size_t size, int kind, void **list)
+{
+    int before = errno;
+
+    if (!is_refused())
+        __real_GC_generic_malloc_many(size, kind, list);
+    else
+        *list = NULL;
+    errno = before;
 }
 
 void *
@@ -667,6 +682,50 @@ run_heap_posix_memalign(struct site *site)
     return error == 0;
 }
 
+/* Direct buffers: in the handle, beside it, mapped, and a view. */
+
+static bool
+run_buffer(struct site *site, size_t capacity, size_t align)
+{
+    arena_buffer_t *buffer = arena_buffer_allocate_aligned(capacity, align);
+
+    site->made[0] = buffer;
+    return buffer != NULL
+           && block_is_zero(arena_buffer_address(buffer), capacity);
+}
+
+static bool
+run_buffer_small(struct site *site)
+{
+    return run_buffer(site, 64, 1);
+}
+
+static bool
+run_buffer_large(struct site *site)
+{
+    return run_buffer(site, 100000, 4096);
+}
+
+static bool
+run_buffer_mapped(struct site *site)
+{
+    return run_buffer(site, 33 * MIB, 1 * MIB);
+}
+
+static bool
+run_buffer_view(struct site *site)
+{
+    if (site->made[0] == NULL && !run_buffer(site, 64, 1))
+        return false;
+    return arena_buffer_duplicate(site->made[0]) != NULL;
+}
+
+static void
+undo_buffer(struct site *site)
+{
+    (void)arena_buffer_free(site->made[0]);
+}
+
 #define NO_ARENA ARENA_GLOBAL, 0
 #define ALLOCATING(kind, flags, of, undo)                                     \
     {"alloc small" of, kind, flags, run_alloc_small, undo},                   \
@@ -719,7 +778,11 @@ static const struct call calls[] = {
     {"realloc", NO_ARENA, run_heap_realloc, undo_free},
     {"reallocarray", NO_ARENA, run_heap_reallocarray, undo_free},
     {"aligned_alloc", NO_ARENA, run_heap_aligned_alloc, undo_free},
-    {"posix_memalign", NO_ARENA, run_heap_posix_memalign, undo_free}};
+    {"posix_memalign", NO_ARENA, run_heap_posix_memalign, undo_free},
+    {"buffer", NO_ARENA, run_buffer_small, undo_buffer},
+    {"large buffer", NO_ARENA, run_buffer_large, undo_buffer},
+    {"mapped buffer", NO_ARENA, run_buffer_mapped, undo_buffer},
+    {"view", NO_ARENA, run_buffer_view, undo_buffer}};
 
 /* --- One attempt --- */
 
@@ -978,6 +1041,12 @@ first_malloc(void)
 }
 
 static bool
+first_buffer(void)
+{
+    return arena_buffer_allocate(100000) != NULL;
+}
+
+static bool
 first_traced(void)
 {
     arena_options_t options = ARENA_OPTIONS_INIT;
@@ -994,7 +1063,7 @@ static const struct first_use first_uses[] = {
     {"implicit", first_implicit},   {"thread_attach", first_attach},
     {"reserve", first_reserve},     {"pin", first_pin},
     {"add_roots", first_add_roots}, {"malloc", first_malloc},
-    {"traced", first_traced}};
+    {"traced", first_traced},       {"buffer", first_buffer}};
 
 enum { FIRST_UNDISTURBED, FIRST_GOOD, FIRST_ERRNO, FIRST_NOT_REPEATED };
 

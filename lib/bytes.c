@@ -1,0 +1,331 @@
+/* bytes.c: getting from direct buffers and putting into them; see buffer.h
+ * and arena/buffer.h. */
+
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "buffer.h"
+#include "error.h"
+#include "internal.h"
+
+/* --- Numbers --- */
+
+/* Copy a number of 1, 2, 4 or 8 bytes, turned around. */
+static inline void
+copy_swapped(void *to, const void *from, size_t n)
+{
+    uint64_t eight;
+    uint32_t four;
+    uint16_t two;
+
+    switch (n) {
+    case 8:
+        memcpy(&eight, from, n);
+        eight = __builtin_bswap64(eight);
+        memcpy(to, &eight, n);
+        break;
+    case 4:
+        memcpy(&four, from, n);
+        four = __builtin_bswap32(four);
+        memcpy(to, &four, n);
+        break;
+    case 2:
+        memcpy(&two, from, n);
+        two = __builtin_bswap16(two);
+        memcpy(to, &two, n);
+        break;
+    default:
+        memcpy(to, from, n);
+        break;
+    }
+}
+
+static inline int
+number_get(const arena_buffer_t *buffer, size_t index, void *out, size_t n)
+{
+    const char *from;
+
+    if (ARENA_UNLIKELY(out == NULL))
+        return arenap_fail(EINVAL, "no place for the number");
+    from = arenap_buffer_span(buffer, index, n, false);
+    if (ARENA_UNLIKELY(from == NULL))
+        return -1;
+    if (buffer->swapped)
+        copy_swapped(out, from, n);
+    else
+        memcpy(out, from, n);
+    arena_keep_alive(buffer);
+    return 0;
+}
+
+static inline int
+number_put(arena_buffer_t *buffer, size_t index, const void *value, size_t n)
+{
+    char *to = arenap_buffer_span(buffer, index, n, true);
+
+    if (ARENA_UNLIKELY(to == NULL))
+        return -1;
+    if (buffer->swapped)
+        copy_swapped(to, value, n);
+    else
+        memcpy(to, value, n);
+    arena_keep_alive(buffer);
+    return 0;
+}
+
+/* Advance the position when the call succeeded. */
+static inline int
+advance(arena_buffer_t *buffer, size_t n, int result)
+{
+    if (result == 0)
+        buffer->position += n;
+    return result;
+}
+
+#define NUMBER(name, type)                                                    \
+    int arena_buffer_get_##name(arena_buffer_t *buffer, type *out)            \
+    {                                                                         \
+        return advance(buffer, sizeof *out,                                   \
+                       number_get(buffer, arenap_buffer_position(buffer),     \
+                                  out, sizeof *out));                         \
+    }                                                                         \
+    int arena_buffer_put_##name(arena_buffer_t *buffer, type value)           \
+    {                                                                         \
+        return advance(buffer, sizeof value,                                  \
+                       number_put(buffer, arenap_buffer_position(buffer),     \
+                                  &value, sizeof value));                     \
+    }                                                                         \
+    int arena_buffer_get_##name##_at(const arena_buffer_t *buffer,            \
+                                     size_t index, type *out)                 \
+    {                                                                         \
+        return number_get(buffer, index, out, sizeof *out);                   \
+    }                                                                         \
+    int arena_buffer_put_##name##_at(arena_buffer_t *buffer, size_t index,    \
+                                     type value)                              \
+    {                                                                         \
+        return number_put(buffer, index, &value, sizeof value);               \
+    }
+
+NUMBER(i8, int8_t)
+NUMBER(u8, uint8_t)
+NUMBER(i16, int16_t)
+NUMBER(u16, uint16_t)
+NUMBER(i32, int32_t)
+NUMBER(u32, uint32_t)
+NUMBER(i64, int64_t)
+NUMBER(u64, uint64_t)
+NUMBER(f32, float)
+NUMBER(f64, double)
+
+/* --- Bytes --- */
+
+int
+arena_buffer_get_at(const arena_buffer_t *buffer, size_t index, void *out,
+                    size_t n)
+{
+    const char *from;
+
+    if (out == NULL && n != 0)
+        return arenap_fail(EINVAL, "no place for the bytes");
+    from = arenap_buffer_span(buffer, index, n, false);
+    if (from == NULL)
+        return -1;
+    if (n != 0)
+        memmove(out, from, n);
+    arena_keep_alive(buffer);
+    return 0;
+}
+
+int
+arena_buffer_put_at(arena_buffer_t *buffer, size_t index, const void *data,
+                    size_t n)
+{
+    char *to;
+
+    if (data == NULL && n != 0)
+        return arenap_fail(EINVAL, "no bytes were given");
+    to = arenap_buffer_span(buffer, index, n, true);
+    if (to == NULL)
+        return -1;
+    if (n != 0)
+        memmove(to, data, n);
+    arena_keep_alive(buffer);
+    return 0;
+}
+
+int
+arena_buffer_get(arena_buffer_t *buffer, void *out, size_t n)
+{
+    return advance(
+        buffer, n,
+        arena_buffer_get_at(buffer, arenap_buffer_position(buffer), out, n));
+}
+
+int
+arena_buffer_put(arena_buffer_t *buffer, const void *data, size_t n)
+{
+    return advance(
+        buffer, n,
+        arena_buffer_put_at(buffer, arenap_buffer_position(buffer), data, n));
+}
+
+int
+arena_buffer_put_buffer(arena_buffer_t *buffer, arena_buffer_t *source)
+{
+    size_t n = arena_buffer_remaining(source);
+    const char *from;
+    char *to;
+
+    if (source == NULL)
+        return arenap_buffer_fail_null();
+    if (source == buffer)
+        return arenap_fail(EINVAL, "a buffer cannot be put into itself");
+    to = arenap_buffer_span(buffer, arenap_buffer_position(buffer), n, true);
+    if (to == NULL)
+        return -1;
+    from = arenap_buffer_span(source, source->position, n, false);
+    if (from == NULL)
+        return -1;
+    memmove(to, from, n);
+    buffer->position += n;
+    source->position += n;
+    arena_keep_alive(buffer);
+    arena_keep_alive(source);
+    return 0;
+}
+
+/* --- Comparing --- */
+
+#define STRIDE ((size_t)256)
+
+/* How many bytes are the same at the front of both. */
+static size_t
+common(const unsigned char *a, const unsigned char *b, size_t n)
+{
+    size_t i = 0;
+
+    while (n - i >= STRIDE && memcmp(a + i, b + i, STRIDE) == 0)
+        i += STRIDE;
+    while (i < n && a[i] == b[i])
+        i++;
+    return i;
+}
+
+/* What remains in both, up to the shorter one's end: how much of it is the
+ * same, and the bytes behind that. */
+struct meeting {
+    size_t length, same;
+    const unsigned char *a, *b;
+};
+
+static int
+meet(const arena_buffer_t *a, const arena_buffer_t *b, struct meeting *out)
+{
+    size_t of_a = arena_buffer_remaining(a), of_b = arena_buffer_remaining(b);
+
+    if (a == NULL || b == NULL)
+        return arenap_buffer_fail_null();
+    if (arenap_buffer_check(a) != 0 || arenap_buffer_check(b) != 0)
+        return -1;
+    out->length = of_a < of_b ? of_a : of_b;
+    out->a = (const unsigned char *)a->data + a->position;
+    out->b = (const unsigned char *)b->data + b->position;
+    out->same = common(out->a, out->b, out->length);
+    return 0;
+}
+
+ptrdiff_t
+arena_buffer_mismatch(const arena_buffer_t *a, const arena_buffer_t *b)
+{
+    struct meeting meeting;
+
+    if (meet(a, b, &meeting) != 0)
+        return -2;
+    arena_keep_alive(a);
+    arena_keep_alive(b);
+    if (meeting.same == meeting.length
+        && arena_buffer_remaining(a) == arena_buffer_remaining(b))
+        return -1;
+    return (ptrdiff_t)meeting.same;
+}
+
+static int
+compare_sizes(size_t a, size_t b)
+{
+    return (a > b) - (a < b);
+}
+
+int
+arena_buffer_compare(const arena_buffer_t *a, const arena_buffer_t *b)
+{
+    struct meeting meeting;
+    int order;
+
+    if (meet(a, b, &meeting) != 0)
+        return INT_MIN;
+    order =
+        meeting.same == meeting.length
+            ? compare_sizes(arena_buffer_remaining(a),
+                            arena_buffer_remaining(b))
+            : compare_sizes(meeting.a[meeting.same], meeting.b[meeting.same]);
+    arena_keep_alive(a);
+    arena_keep_alive(b);
+    return order;
+}
+
+/* --- Files --- */
+
+static ssize_t
+fail_transfer(const char *what, int fd)
+{
+    int error = errno;
+    char text[128];
+
+    return arenap_fail(error, "cannot %s descriptor %d: %s", what, fd,
+                       strerror_r(error, text, sizeof text));
+}
+
+/* Move what remains in or out, in as many steps as it takes. */
+static ssize_t
+transfer(arena_buffer_t *buffer, int fd, bool in)
+{
+    size_t left = arena_buffer_remaining(buffer), done = 0;
+    char *bytes =
+        arenap_buffer_span(buffer, arenap_buffer_position(buffer), left, in);
+    int saved = errno;
+
+    if (bytes == NULL)
+        return -1;
+    while (done < left) {
+        ssize_t n = in ? read(fd, bytes + done, left - done)
+                       : write(fd, bytes + done, left - done);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && done == 0)
+            return fail_transfer(in ? "read from" : "write to", fd);
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    errno = saved;
+    buffer->position += done;
+    arena_keep_alive(buffer);
+    return (ssize_t)done;
+}
+
+ssize_t
+arena_buffer_read_fd(arena_buffer_t *buffer, int fd)
+{
+    return transfer(buffer, fd, true);
+}
+
+ssize_t
+arena_buffer_write_fd(arena_buffer_t *buffer, int fd)
+{
+    return transfer(buffer, fd, false);
+}
