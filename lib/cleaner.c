@@ -15,6 +15,7 @@
 #include "heap.h"
 #include "internal.h"
 #include "os.h"
+#include "phantom.h"
 #include "thread.h"
 
 static struct {
@@ -22,6 +23,7 @@ static struct {
     _Atomic(struct pending *) stack;
     _Atomic uint32_t pushed; /* nodes so far; wraps */
     _Atomic uint32_t done;   /* nodes that have run, in the order pushed */
+    _Atomic uint32_t freeing; /* of those, how many retained memory */
     _Atomic uint32_t wake;   /* changes when there is something to do */
     _Atomic bool running;    /* the thread exists */
     pthread_mutex_t lock; /* of the queue, and of starting */
@@ -38,15 +40,22 @@ arenap_cleaner_kick(void)
 }
 
 void
-arenap_cleaner_push(struct pending *node)
+arenap_cleaner_push_all(struct pending *newest, struct pending *oldest,
+                        uint32_t count)
 {
     struct pending *head = atomic_load(&cleaner.stack);
 
-    atomic_fetch_add(&cleaner.pushed, 1);
+    atomic_fetch_add(&cleaner.pushed, count);
     do
-        node->next = head;
-    while (!atomic_compare_exchange_weak(&cleaner.stack, &head, node));
+        oldest->next = head;
+    while (!atomic_compare_exchange_weak(&cleaner.stack, &head, newest));
     arenap_cleaner_kick();
+}
+
+void
+arenap_cleaner_push(struct pending *node)
+{
+    arenap_cleaner_push_all(node, node, 1);
 }
 
 size_t
@@ -99,7 +108,11 @@ queue_take(void)
 static void
 cleaner_run(struct pending *node)
 {
+    bool retains = node->retains;
+
     node->run(node);
+    if (retains)
+        atomic_fetch_add(&cleaner.freeing, 1);
     atomic_fetch_add(&cleaner.done, 1);
     arenap_os_wake(&cleaner.done, INT32_MAX);
 }
@@ -117,7 +130,9 @@ cleaner_main(void *unused)
         uint32_t seen = atomic_load(&cleaner.wake);
         struct pending *node;
 
+        arenap_collector_rehook();
         arenap_budget_serve();
+        arenap_phantom_watch();
         while ((node = queue_take()) != NULL)
             cleaner_run(node);
         arenap_os_scrub();
@@ -221,6 +236,7 @@ arenap_cleaner_collect(void)
     }
     pthread_mutex_unlock(&collection.lock);
     arenap_heap_settle();
+    arenap_phantom_scan();
     arenap_budget_serve();
     return true;
 }
@@ -275,15 +291,15 @@ arenap_cleaner_fork_child(void)
 void
 arena_collect(void)
 {
-    uint32_t done = atomic_load(&cleaner.done);
+    uint32_t freeing = atomic_load(&cleaner.freeing);
 
     if (!arenap_collector_started() || arena_thread_attach() != 0)
         return;
     if (!arenap_cleaner_collect())
         return;
     arenap_cleaner_drain(ARENA_OS_NEVER);
-    /* What had actions is freed by the next collection. */
-    if (atomic_load(&cleaner.done) != done)
+    /* Arenas that had actions are freed by the next collection. */
+    if (atomic_load(&cleaner.freeing) != freeing)
         arenap_cleaner_collect();
 }
 

@@ -14,6 +14,7 @@
 #include "explicit.h"
 #include "internal.h"
 #include "os.h"
+#include "phantom.h"
 #include "roots.h"
 #include "sync.h"
 #include "thread.h"
@@ -160,6 +161,7 @@ fork_prepare(void)
     pthread_mutex_lock(&threads.lock);
     arenap_budget_fork_prepare();
     arenap_control_fork_prepare();
+    arenap_phantom_fork_prepare();
     arenap_os_fork_prepare();
 }
 
@@ -167,6 +169,7 @@ static void
 fork_done(void)
 {
     arenap_os_fork_done();
+    arenap_phantom_fork_done();
     arenap_control_fork_done();
     arenap_budget_fork_done();
     pthread_mutex_unlock(&threads.lock);
@@ -182,6 +185,7 @@ fork_child(void)
     arenap_budget_fork_child();
     arenap_chunk_fork_child();
     arenap_collector_fork_child();
+    arenap_phantom_fork_child();
     threads.ending = NULL;
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
         if (t == arenap_tls.record) {
