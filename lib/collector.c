@@ -594,10 +594,26 @@ arenap_collector_link(struct thread *self, _Atomic uintptr_t *slot,
     return result != GC_NO_MEMORY;
 }
 
+/* The collector takes its entry out of a table under its lock, and frees it
+ * after that.  Meanwhile nothing but the thread's stack keeps the entry from
+ * being collected: so the thread must be known, or nobody may collect. */
 void
 arenap_collector_unlink(_Atomic uintptr_t *slot)
 {
-    GC_unregister_long_link((void **)(void *)slot);
+    struct thread *self = arenap_thread_self();
+    int saved = errno;
+    struct visit visit;
+
+    if (self != NULL && arenap_collector_attach(self) == 0
+        && collector_enter(self, &visit)) {
+        GC_unregister_long_link((void **)(void *)slot);
+        collector_leave(self, &visit);
+    } else {
+        GC_disable();
+        GC_unregister_long_link((void **)(void *)slot);
+        GC_enable();
+    }
+    errno = saved;
 }
 
 uint64_t

@@ -93,13 +93,13 @@ ARENA_API void arena_phantom_clear(arena_phantom_t *phantom);
  *  @return true once: in one of all threads that try, and if the collector
  *          was not faster.  False: it was enqueued before, has no queue, or
  *          its queue is freed.  Of NULL, false with errno EINVAL.
- *  Threads: any.  Collects: never.
+ *  Threads: any; attaches the calling thread.  Collects: never.
  *  As Reference.enqueue of the JDK. */
 ARENA_API bool arena_phantom_enqueue(arena_phantom_t *phantom);
 
 /** Free a phantom, in whatever state; one in a queue leaves it.  Nobody may
  *  use it after that.  NULL: nothing.
- *  Threads: any.  Collects: never. */
+ *  Threads: any; attaches the calling thread.  Collects: never. */
 ARENA_API void arena_phantom_free(arena_phantom_t *phantom);
 
 /* --- Queues ------------------------------------------------------------ */
@@ -178,7 +178,7 @@ arena_cleaner_register(const void *referent, void (*action)(void *),
  *  all threads that try; it is unregistered first.
  *  @return 0, also when it has run, or runs, elsewhere; or -1 with errno
  *          EINVAL: no cleanable.
- *  Threads: any.  Collects: never by itself.
+ *  Threads: any; attaches the calling thread.  Collects: never by itself.
  *  As Cleaner.Cleanable.clean of the JDK. */
 ARENA_API int arena_clean(arena_cleanable_t *cleanable);
 
