@@ -258,6 +258,7 @@ budget_collect(int round)
         arenap_cleaner_start();
     if (arenap_budget_may_collect() && (round >= BUDGET_PATIENCE || !moves))
         arenap_cleaner_collect();
+    arenap_cleaner_relieve();
     arenap_budget_serve();
 }
 

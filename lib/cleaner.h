@@ -31,6 +31,11 @@ void arenap_cleaner_kick(void);
 /* Start the cleaner thread, if none runs.  0; or -1 with errno ENOMEM. */
 int arenap_cleaner_start(void);
 
+/* The calling thread waits for memory.  If it is the cleaner, inside an
+ * action, and others are due, which may give some back, another thread takes
+ * its place. */
+void arenap_cleaner_relieve(void);
+
 /* Nodes pushed whose run has not returned. */
 size_t arenap_cleaner_pending(void);
 

@@ -53,6 +53,7 @@ static struct {
     _Atomic uint64_t scanned;  /* the last collection that was looked at */
     _Atomic bool collecting;   /* one has begun since */
     _Atomic uint8_t witness;   /* enum witness */
+    _Atomic uintptr_t batch;   /* of witnesses, the last; their first word */
 } records = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 _Atomic size_t arenap_phantom_watched;
@@ -517,11 +518,12 @@ arenap_phantom_scan(void)
 /* --- Learning of collections that the program runs by itself ---
  *
  * The collector's start callback tells of them.  But the program may have put
- * another in its place: then a block tells that nothing points to, and that
- * dies in the next one.  It alone would not do either, since a stale word
- * somewhere may keep it. */
+ * another in its place: then blocks tell that nothing points to, and that die
+ * in the next one.  They alone would not do, since a stale word somewhere may
+ * keep one: of several the last one made is the likeliest. */
 
 #define WITNESS_BYTES ((size_t)2049) /* large: swept at once */
+#define WITNESSES 4
 
 void
 arenap_phantom_collecting(void)
@@ -536,9 +538,11 @@ int
 arenap_phantom_witness_dead(void *block)
 {
     _Atomic uintptr_t *armed = block;
+    uint8_t alive = WITNESS_ALIVE;
 
-    if (atomic_exchange(armed, 0) != 0) {
-        atomic_store(&records.witness, WITNESS_NONE);
+    if (atomic_exchange(armed, 0) == atomic_load(&records.batch)
+        && atomic_compare_exchange_strong(&records.witness, &alive,
+                                          WITNESS_NONE)) {
         atomic_store(&records.collecting, true);
         arenap_cleaner_kick();
     }
@@ -546,16 +550,34 @@ arenap_phantom_witness_dead(void *block)
 }
 
 static ARENA_NOINLINE bool
-witness_make(struct thread *self)
+witness_make(struct thread *self, uintptr_t batch)
 {
     _Atomic uintptr_t *armed =
         arenap_collector_alloc(self, BLOCK_WITNESS, WITNESS_BYTES);
 
     if (armed == NULL)
         return false;
-    atomic_store(&records.witness, WITNESS_ALIVE);
-    atomic_store(armed, 1);
+    atomic_store(armed, batch);
     return true;
+}
+
+/* Those that die before all are made tell nothing. */
+static void
+witnesses_make(struct thread *self)
+{
+    uintptr_t batch = atomic_load(&records.batch) + 1;
+    uint64_t count;
+    int made = 0;
+
+    for (int i = 0; i < WITNESSES; i++)
+        made += witness_make(self, batch);
+    count = arenap_collector_count();
+    atomic_store(&records.batch, batch);
+    atomic_store(&records.witness,
+                 made != 0 && arenap_collector_count() == count
+                     ? WITNESS_ALIVE
+                     : WITNESS_NONE);
+    arenap_phantom_scan();
 }
 
 void
@@ -577,8 +599,10 @@ arenap_phantom_watch(void)
     arenap_phantom_scan();
     if (atomic_load(&records.witness) == WITNESS_ALIVE)
         return;
-    if (self == NULL || atomic_load(&self->attached) == ATTACHED_NOT
-        || atomic_load(&arenap_phantom_watched) == 0 || !witness_make(self))
+    if (self != NULL && atomic_load(&self->attached) != ATTACHED_NOT
+        && atomic_load(&arenap_phantom_watched) != 0)
+        witnesses_make(self);
+    else
         atomic_store(&records.witness, WITNESS_NONE);
 }
 

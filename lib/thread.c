@@ -195,7 +195,7 @@ fork_child(void)
         if (atomic_load(&t->serial) == 0)
             continue;
         atomic_store(&t->attached, ATTACHED_NOT);
-        t->is_cleaner = t->collecting = false;
+        t->is_cleaner = t->relieved = t->collecting = false;
         t->acting = 0;
         /* What it was about to change may be half done: let it be. */
         for (int i = 0; i < THREAD_PIECES; i++)
@@ -262,7 +262,7 @@ arenap_thread_bind(void)
     self->rounds = 0;
     self->late = arenap_tls.ended;
     self->is_main = self->tid == getpid();
-    self->is_cleaner = self->collecting = false;
+    self->is_cleaner = self->relieved = self->collecting = false;
     self->acting = 0;
     self->stamp_countdown = 0;
     atomic_store(&self->stack_hi, 0);

@@ -534,6 +534,59 @@ START_TEST(test_budget_waits_for_actions_that_give_back)
 }
 END_TEST
 
+/* An action that needs more than there is, while what would make room is
+ * queued behind it. */
+static struct {
+    int result;
+    uint64_t ns;
+    sem_t done;
+} hungry;
+
+static void
+reserve_much(void *arg)
+{
+    uint64_t start = clock_ns();
+
+    (void)arg;
+    hungry.result = arena_reserve(15 * MIB);
+    hungry.ns = clock_ns() - start;
+    sem_post(&hungry.done);
+}
+
+START_TEST(test_action_gets_memory_from_those_behind_it)
+{
+    size_t limit = arena_limit();
+    void *blocks[21];
+
+    sem_init(&hungry.done, 0, 0);
+    for (size_t i = 0; i < 21; i++) {
+        expect_ok(blocks[i] = arena_malloc(100));
+        if (i > 0)
+            expect_ok(arena_reserve(MIB));
+        expect_ok(arena_cleaner_register(
+            blocks[i], i == 0 ? reserve_much : unreserve_one, NULL));
+    }
+    cleaner_hold_up();
+    for (size_t i = 0; i < 21; i++)
+        arena_free(blocks[i]);
+    arena_set_limit(usage_now().reserved + usage_now().cached);
+    sem_post(&let_go);
+    semaphore_wait(&hungry.done);
+    arena_set_limit(limit);
+    ck_assert_int_eq(hungry.result, 0);
+    ck_assert_uint_lt(hungry.ns, test_patience() * 400 * MS_NS);
+    arena_collect();
+    ck_assert_uint_eq(usage_now().pending, 0);
+    expect_ok(arena_unreserve(15 * MIB));
+    /* There is one cleaner again, which goes on. */
+    for (int round = 0; round < 3; round++) {
+        register_batch(100, false);
+        collect_scrubbed();
+        expect_nearly_all(ran_count(100), 100);
+    }
+}
+END_TEST
+
 /* --- Many --- */
 
 /* Nanoseconds per registration, and per cleaning by hand, beside so many
@@ -672,6 +725,7 @@ add_clean(Suite *suite)
     tcase_add_test(load, test_clean_races_the_collector_exactly_once);
     tcase_add_test(load, test_blocked_action_does_not_stop_the_budget);
     tcase_add_test(load, test_budget_waits_for_actions_that_give_back);
+    tcase_add_test(load, test_action_gets_memory_from_those_behind_it);
     tcase_add_test(load,
                    test_a_million_cleaners_cost_as_much_each_as_fewer);
     suite_add_tcase(suite, load);

@@ -151,8 +151,10 @@ ARENA_API arena_phantom_t *arena_queue_remove(arena_queue_t *queue,
  *
  * The action is called at most once, with arg, on the library's cleaner
  * thread, one after the other in the order of being found dead: one that
- * blocks holds up those behind it.  It may call everything, this too.  It must
- * not need its referent, which is gone.  Actions of referents that live when
+ * blocks holds up those behind it.  (While one waits for memory of the budget,
+ * others run, on another thread of the library's: they may give some back.)
+ * It may call everything, this too.  It must not need its referent, which is
+ * gone.  Actions of referents that live when
  * the program ends are not called.
  *
  * @param referent  points into collected memory
