@@ -29,6 +29,7 @@ static const struct bench_case *const cases[] = {
     &case_open_close,
     &case_shared,
     &case_auto,
+    &case_phantom,
 };
 
 static const char *const role_names[] = {"libarena", "peer", "reference"};

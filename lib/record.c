@@ -48,7 +48,7 @@ static struct {
     struct slab **directory; /* by index */
     uint32_t slabs, room;
     record_t **table; /* by referent; chained, a power of two */
-    size_t size;
+    _Atomic size_t size;
     size_t unlinking; /* records that are */
     _Atomic uint64_t scanned;  /* the last collection that was looked at */
     _Atomic bool collecting;   /* one has begun since */
@@ -228,12 +228,9 @@ table_move(record_t **wider, size_t size)
 static bool
 table_grow(void)
 {
-    size_t size, old_size;
+    size_t size, old_size = atomic_load(&records.size);
     record_t **wider, **unused;
 
-    arenap_record_lock();
-    old_size = records.size;
-    arenap_record_unlock();
     if (atomic_load(&arenap_phantom_watched) < old_size)
         return true;
     size = old_size == 0 ? TABLE_FIRST : 2 * old_size;
