@@ -33,6 +33,7 @@ static struct {
     _Atomic(struct thread *) all;
     pthread_mutex_t lock; /* of the lists below */
     struct thread *unused, *ending;
+    _Atomic size_t endings; /* on the list; read without the lock */
 } threads = {.once = PTHREAD_ONCE_INIT,
              .last_serial = 1,
              .lock = PTHREAD_MUTEX_INITIALIZER};
@@ -84,6 +85,7 @@ ending_add(struct thread *thread)
     pthread_mutex_lock(&threads.lock);
     thread->next_free = threads.ending;
     threads.ending = thread;
+    atomic_fetch_add(&threads.endings, 1);
     pthread_mutex_unlock(&threads.lock);
 }
 
@@ -96,6 +98,7 @@ ending_remove(struct thread *thread)
     for (link = &threads.ending; *link != NULL; link = &(*link)->next_free)
         if (*link == thread) {
             *link = thread->next_free;
+            atomic_fetch_sub(&threads.endings, 1);
             break;
         }
     pthread_mutex_unlock(&threads.lock);
@@ -136,6 +139,7 @@ arenap_thread_reclaim(void)
             *link = thread->next_free;
             thread->next_free = gone;
             gone = thread;
+            atomic_fetch_sub(&threads.endings, 1);
         } else {
             link = &thread->next_free;
         }
@@ -187,6 +191,7 @@ fork_child(void)
     arenap_collector_fork_child();
     arenap_phantom_fork_child();
     threads.ending = NULL;
+    atomic_store(&threads.endings, 0);
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
         if (t == arenap_tls.record) {
             t->tid = arenap_os_tid();
@@ -239,7 +244,7 @@ record_take(void)
 {
     struct thread *thread;
 
-    if (threads.ending != NULL)
+    if (atomic_load(&threads.endings) != 0)
         arenap_thread_reclaim();
     pthread_mutex_lock(&threads.lock);
     thread = threads.unused;
