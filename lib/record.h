@@ -31,7 +31,7 @@ enum record_state {
     RECORD_CLEARED, /* phantom: has none any more */
     RECORD_QUEUED,  /* phantom: in its queue */
     RECORD_PENDING, /* cleaner: on the pending list */
-    RECORD_DONE     /* cannot be told again; cleaner: its action runs, or ran */
+    RECORD_DONE     /* told for good; cleaner: its action runs, or ran */
 };
 
 struct arena_phantom {

@@ -193,7 +193,8 @@ START_TEST(test_free_runs_the_action_once_on_the_cleaner_thread)
     for (size_t i = 0; i < 100; i++) {
         void *block = i % 2 == 0 ? arena_malloc(i) : arena_alloc(NULL, i);
 
-        expect_ok(cleanables[i] = arena_cleaner_register(block, note, &ran[i]));
+        expect_ok(cleanables[i] =
+                      arena_cleaner_register(block, note, &ran[i]));
         arena_free(block);
     }
     collect_times(2);

@@ -495,9 +495,9 @@ main(void)
     tcase_set_timeout(bare, 60);
     tcase_add_loop_test(
         bare, test_finalize_on_demand_and_notifier_stay_the_programs, 0, 2);
-    tcase_add_loop_test(bare,
-                        test_hooks_of_the_program_and_of_the_library_are_called,
-                        HOOKS_BEFORE, HOOKS_AFTER_IMPOLITE + 1);
+    tcase_add_loop_test(
+        bare, test_hooks_of_the_program_and_of_the_library_are_called,
+        HOOKS_BEFORE, HOOKS_AFTER_IMPOLITE + 1);
     tcase_add_loop_test(bare,
                         test_collection_of_the_programs_own_runs_actions, 0,
                         3);

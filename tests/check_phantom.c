@@ -518,7 +518,8 @@ START_TEST(test_arena_free_tells_at_once)
 {
     for (size_t i = 0; i < 200; i++) {
         size_t size = i * i;
-        char *block = i % 2 == 0 ? arena_malloc(size) : arena_alloc(NULL, size);
+        char *block =
+            i % 2 == 0 ? arena_malloc(size) : arena_alloc(NULL, size);
         arena_phantom_t *phantom;
 
         if (i % 4 < 2)
