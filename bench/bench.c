@@ -30,6 +30,7 @@ static const struct bench_case *const cases[] = {
     &case_shared,
     &case_auto,
     &case_buffer,
+    &case_phantom,
 };
 
 static const char *const role_names[] = {"libarena", "peer", "reference"};

@@ -26,4 +26,11 @@ void peer_libgc_run_many(size_t loops);
 /* A collected handle whose finalizer frees a calloc'd block. */
 void peer_libgc_run_handle(size_t loops);
 
+/* A block whose death a finalizer without order tells; the same, with the
+ * finalizer taken away before; a block with a long link that is looked at. */
+void peer_libgc_run_finalizer(size_t loops);
+void peer_libgc_run_finalizer_undone(size_t loops);
+void peer_libgc_run_link(size_t loops);
+void peer_libgc_end_link(void);
+
 #endif

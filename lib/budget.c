@@ -25,8 +25,10 @@
 
 #define BUDGET_SLEEPS 9
 #define BUDGET_UNPIN_ROUND 2
-/* How long running close actions may stretch a wait, altogether. */
-#define BUDGET_ACTIONS (5000 * MS)
+/* By how many times running actions may stretch each sleep: by 5 seconds
+ * altogether.  Not by more in one: an action that blocks must not keep those
+ * from collecting who would find other memory. */
+#define BUDGET_ACTIONS 10
 #define BUDGET_ACTIONS_STEP (10 * MS)
 
 /* The queue moves if a waiter was served so recently; rounds that believe
@@ -226,19 +228,19 @@ waiter_answered(const struct waiter *waiter)
 }
 
 /* Sleep for a time, less what is served before.  Time in which the cleaner
- * runs actions is not counted, up to *spare. */
+ * runs actions is not counted, up to BUDGET_ACTIONS times as much. */
 static bool
-waiter_sleep(struct waiter *waiter, uint64_t ns, uint64_t *spare)
+waiter_sleep(struct waiter *waiter, uint64_t ns)
 {
-    uint64_t deadline = arenap_os_now() + ns;
+    uint64_t deadline = arenap_os_now() + ns, spare = BUDGET_ACTIONS * ns;
 
     while (!waiter_answered(waiter)) {
         if (arenap_os_wait(&waiter->state, WAITING, deadline))
             continue;
-        if (arenap_cleaner_pending() == 0 || *spare < BUDGET_ACTIONS_STEP
+        if (arenap_cleaner_pending() == 0 || spare < BUDGET_ACTIONS_STEP
             || arenap_tls.record->acting != 0)
             break;
-        *spare -= BUDGET_ACTIONS_STEP;
+        spare -= BUDGET_ACTIONS_STEP;
         deadline = arenap_os_now() + BUDGET_ACTIONS_STEP;
     }
     return waiter_answered(waiter);
@@ -258,19 +260,18 @@ budget_collect(int round)
         arenap_cleaner_start();
     if (arenap_budget_may_collect() && (round >= BUDGET_PATIENCE || !moves))
         arenap_cleaner_collect();
+    arenap_cleaner_relieve();
     arenap_budget_serve();
 }
 
 static void
 budget_wait(struct waiter *waiter)
 {
-    uint64_t spare = BUDGET_ACTIONS;
-
     arenap_os_scrub();
     budget_collect(-1);
     for (int round = 0; round < BUDGET_SLEEPS; round++) {
         if (waiter_answered(waiter)
-            || waiter_sleep(waiter, MS << round, &spare))
+            || waiter_sleep(waiter, MS << round))
             return;
         /* The collector itself may keep one block; heap growth moves that
          * pointer of its on. */

@@ -13,6 +13,7 @@
 #include "error.h"
 #include "internal.h"
 #include "payload.h"
+#include "phantom.h"
 #include "thread.h"
 
 _Static_assert(sizeof(struct arena_buffer) % ARENA_GRANULE == 0,
@@ -82,8 +83,9 @@ arena_buffer_free(arena_buffer_t *buffer)
                                    "can be freed");
     if (!atomic_compare_exchange_strong(&buffer->tag, &tag, BUFFER_VIEW))
         return 0;
-    /* From here on it counts as dead: phantoms are told of it here. */
+    /* From here on it counts as dead. */
     root_end(buffer, true);
+    arenap_phantom_freed(buffer);
     arenap_budget_serve();
     arena_keep_alive(buffer);
     return 0;

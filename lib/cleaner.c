@@ -16,6 +16,7 @@
 #include "internal.h"
 #include "os.h"
 #include "payload.h"
+#include "phantom.h"
 #include "thread.h"
 
 static struct {
@@ -23,8 +24,10 @@ static struct {
     _Atomic(struct pending *) stack;
     _Atomic uint32_t pushed; /* nodes so far; wraps */
     _Atomic uint32_t done;   /* nodes that have run, in the order pushed */
+    _Atomic uint32_t freeing; /* of those, how many retained memory */
     _Atomic uint32_t wake;   /* changes when there is something to do */
     _Atomic bool running;    /* the thread exists */
+    _Atomic uint32_t relieved; /* threads whose action goes on beside it */
     pthread_mutex_t lock; /* of the queue, and of starting */
     struct pending *first, **last;
 } cleaner = {.lock = PTHREAD_MUTEX_INITIALIZER, .last = &cleaner.first};
@@ -39,15 +42,22 @@ arenap_cleaner_kick(void)
 }
 
 void
-arenap_cleaner_push(struct pending *node)
+arenap_cleaner_push_all(struct pending *newest, struct pending *oldest,
+                        uint32_t count)
 {
     struct pending *head = atomic_load(&cleaner.stack);
 
-    atomic_fetch_add(&cleaner.pushed, 1);
+    atomic_fetch_add(&cleaner.pushed, count);
     do
-        node->next = head;
-    while (!atomic_compare_exchange_weak(&cleaner.stack, &head, node));
+        oldest->next = head;
+    while (!atomic_compare_exchange_weak(&cleaner.stack, &head, newest));
     arenap_cleaner_kick();
+}
+
+void
+arenap_cleaner_push(struct pending *node)
+{
+    arenap_cleaner_push_all(node, node, 1);
 }
 
 size_t
@@ -98,9 +108,15 @@ queue_take(void)
 /* --- The thread --- */
 
 static void
-cleaner_run(struct pending *node)
+cleaner_run(struct thread *self, struct pending *node)
 {
+    bool retains = node->retains;
+
     node->run(node);
+    if (retains)
+        atomic_fetch_add(&cleaner.freeing, 1);
+    if (self != NULL && self->relieved)
+        atomic_fetch_sub(&cleaner.relieved, 1);
     atomic_fetch_add(&cleaner.done, 1);
     arenap_os_wake(&cleaner.done, INT32_MAX);
 }
@@ -118,9 +134,14 @@ cleaner_main(void *unused)
         uint32_t seen = atomic_load(&cleaner.wake);
         struct pending *node;
 
+        arenap_collector_rehook();
         arenap_budget_serve();
-        while ((node = queue_take()) != NULL)
-            cleaner_run(node);
+        arenap_phantom_watch();
+        while ((node = queue_take()) != NULL) {
+            cleaner_run(self, node);
+            if (self != NULL && self->relieved)
+                return unused;
+        }
         arenap_os_scrub();
         arenap_os_wait(&cleaner.wake, seen, ARENA_OS_NEVER);
     }
@@ -146,6 +167,28 @@ cleaner_create(void)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
     return error;
+}
+
+/* More than so many at a time wait as everybody does. */
+#define RELIEVED_MOST 8
+
+void
+arenap_cleaner_relieve(void)
+{
+    struct thread *self = arenap_tls.record;
+    uint32_t relieved = atomic_load(&cleaner.relieved);
+
+    if (self == NULL || !self->is_cleaner || relieved == RELIEVED_MOST
+        || arenap_cleaner_pending() <= relieved + 1)
+        return;
+    pthread_mutex_lock(&cleaner.lock);
+    /* First: who drains must not miss it when the other one is done. */
+    atomic_fetch_add(&cleaner.relieved, 1);
+    self->relieved = cleaner_create() == 0;
+    self->is_cleaner = !self->relieved;
+    if (!self->relieved)
+        atomic_fetch_sub(&cleaner.relieved, 1);
+    pthread_mutex_unlock(&cleaner.lock);
 }
 
 int
@@ -174,7 +217,9 @@ arenap_cleaner_drain(uint64_t deadline)
 
     if (self == NULL || self->is_cleaner || self->acting != 0)
         return;
-    while ((int32_t)((done = atomic_load(&cleaner.done)) - goal) < 0)
+    /* Without threads beside the cleaner nodes are done in order. */
+    while ((int32_t)((done = atomic_load(&cleaner.done)) - goal) < 0
+           || atomic_load(&cleaner.relieved) != 0)
         if (arenap_cleaner_start() != 0
             || !arenap_os_wait(&cleaner.done, done, deadline))
             return;
@@ -222,6 +267,7 @@ arenap_cleaner_collect(void)
     }
     pthread_mutex_unlock(&collection.lock);
     arenap_heap_settle();
+    arenap_phantom_scan();
     arenap_budget_serve();
     return true;
 }
@@ -258,17 +304,21 @@ void
 arenap_cleaner_fork_child(void)
 {
     struct thread *self = arenap_tls.record;
-    uint32_t due = 0;
+    uint32_t due = 0, goes_on = self != NULL && self->relieved;
 
     collection.running = false;
     atomic_store(&collection.finished, collection.started);
     /* An action that forks goes on, in both. */
-    if (self != NULL && self->is_cleaner)
+    if (self != NULL && self->is_cleaner) {
+        atomic_fetch_add(&cleaner.done, atomic_exchange(&cleaner.relieved, 0));
         return;
+    }
     queue_fill();
     for (struct pending *node = cleaner.first; node; node = node->next)
         due++;
-    atomic_store(&cleaner.done, atomic_load(&cleaner.pushed) - due);
+    atomic_store(&cleaner.done,
+                 atomic_load(&cleaner.pushed) - due - goes_on);
+    atomic_store(&cleaner.relieved, goes_on);
     atomic_store(&cleaner.running, false);
 }
 
@@ -277,7 +327,7 @@ arenap_cleaner_fork_child(void)
 void
 arena_collect(void)
 {
-    uint32_t done = atomic_load(&cleaner.done);
+    uint32_t freeing = atomic_load(&cleaner.freeing);
 
     if (!arenap_collector_started() || arena_thread_attach() != 0)
         return;
@@ -285,8 +335,8 @@ arena_collect(void)
         return;
     arenap_payload_flush();
     arenap_cleaner_drain(ARENA_OS_NEVER);
-    /* What had actions is freed by the next collection. */
-    if (atomic_load(&cleaner.done) != done)
+    /* Arenas that had actions are freed by the next collection. */
+    if (atomic_load(&cleaner.freeing) != freeing)
         arenap_cleaner_collect();
 }
 

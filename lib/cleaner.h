@@ -14,16 +14,27 @@
 struct pending {
     struct pending *next;
     void (*run)(struct pending *); /* on the cleaner thread; may free it */
+    bool retains; /* memory, which a collection frees after it has run */
 };
 
 /* Push a node; wakes the cleaner.  From any context, the collector's too. */
 void arenap_cleaner_push(struct pending *node);
 
-/* Tell the cleaner to serve the budget's waiters.  From any context. */
+/* Push a list of them, linked by next, newest first. */
+void arenap_cleaner_push_all(struct pending *newest, struct pending *oldest,
+                             uint32_t count);
+
+/* Wake the cleaner: to serve the budget's waiters, to look for phantoms.  From
+ * any context. */
 void arenap_cleaner_kick(void);
 
 /* Start the cleaner thread, if none runs.  0; or -1 with errno ENOMEM. */
 int arenap_cleaner_start(void);
+
+/* The calling thread waits for memory.  If it is the cleaner, inside an
+ * action, and others are due, which may give some back, another thread takes
+ * its place. */
+void arenap_cleaner_relieve(void);
 
 /* Nodes pushed whose run has not returned. */
 size_t arenap_cleaner_pending(void);

@@ -15,6 +15,7 @@
 #include "internal.h"
 #include "lifecycle.h"
 #include "os.h"
+#include "phantom.h"
 #include "sync.h"
 #include "thread.h"
 
@@ -246,7 +247,8 @@ extra_make(const char *name, size_t limit)
         arenap_fail_system(sizeof *extra + length + 1);
         return NULL;
     }
-    *extra = (struct arena_extra){.node.run = extra_run, .limit = limit};
+    *extra = (struct arena_extra){
+        .node.run = extra_run, .node.retains = true, .limit = limit};
     atomic_store(&extra->parts, 1);
     memcpy(extra->name, name != NULL ? name : "", length + 1);
     return extra;
@@ -743,6 +745,7 @@ arenap_implicit_free(const void *ptr, void *base)
         || !atomic_compare_exchange_strong(&block->tag, &tag, 0))
         return false;
     settle(ARENA_IMPLICIT, (size_t)(tag >> TAG_CHARGE_SHIFT), size, 1);
+    arenap_phantom_freed(block);
     arenap_collector_free(block);
     arenap_budget_serve();
     return true;

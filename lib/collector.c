@@ -10,8 +10,8 @@
  *       Bit 3 of word 0 says that the block is in use: links of free lists
  *       are multiples of 16, and the collector marks from blocks with bits 0
  *       or 1 set only, so cycles die.
- *   BLOCK_CHUNK, _TRACED          more than half a page, which the collector
- *       sweeps at once in any case.
+ *   BLOCK_CHUNK, _TRACED, BLOCK_WITNESS   more than half a page, which the
+ *       collector sweeps at once in any case.
  */
 
 #include "config.h"
@@ -40,6 +40,7 @@
 #include "maps.h"
 #include "os.h"
 #include "payload.h"
+#include "phantom.h"
 #include "roots.h"
 #include "thread.h"
 
@@ -56,32 +57,138 @@ static struct {
     _Atomic int state;
     const char *reason; /* of UNUSABLE */
     unsigned kind[BLOCK_KINDS];
-    void(GC_CALLBACK *next_roots)(void);
-    GC_start_callback_proc next_start;
     unsigned pushes; /* in this collection */
+    bool began;      /* this collection has called our first hook */
     _Atomic size_t traced; /* bytes that are only freed by hand */
 } collector = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* --- Hooks --- */
+/* --- Hooks ---
+ *
+ * A program that sets a hook after us usually calls the one it found, but
+ * need not.  When another one than ours is found in the place, ours goes in
+ * front of it, and calls it.  So each hook of ours is a ladder of functions,
+ * each with its own next one: if the program's hook calls what it found, that
+ * is a lower rung, and if the program puts back what it found, only what it
+ * had added is gone.  The outermost does our own work, once. */
 
-/* Before threads are stopped; the collector's lock is held. */
-static void GC_CALLBACK
-hook_start(void)
+#define RUNGS 4
+
+typedef void(GC_CALLBACK *hook_proc)(void);
+
+struct ladder {
+    hook_proc rung[RUNGS]; /* ours */
+    hook_proc next[RUNGS]; /* what each calls */
+    unsigned count;        /* of rungs in use */
+    unsigned depth;        /* of rungs that are being called */
+    void (*work)(void);
+};
+
+/* The collector's lock is held. */
+static void
+ladder_call(struct ladder *ladder, unsigned rung)
 {
-    if (collector.next_start != NULL)
-        collector.next_start();
+    ladder->depth++;
+    if (ladder->next[rung] != NULL)
+        ladder->next[rung]();
+    if (--ladder->depth == 0)
+        ladder->work();
+}
+
+/* The rung to be put into the place, where found was. */
+static hook_proc
+ladder_climb(struct ladder *ladder, hook_proc found)
+{
+    unsigned i;
+
+    for (i = 0; i < ladder->count; i++)
+        if (found == ladder->rung[i])
+            return found;
+    for (i = 0; i < ladder->count; i++)
+        if (found == ladder->next[i])
+            return ladder->rung[i];
+    if (ladder->count < RUNGS)
+        ladder->count++;
+    ladder->next[ladder->count - 1] = found;
+    return ladder->rung[ladder->count - 1];
+}
+
+#define RUNG(ladder, i)                                                       \
+    static void GC_CALLBACK ladder##_rung_##i(void)                           \
+    {                                                                         \
+        ladder_call(&ladder, i);                                              \
+    }
+#define RUNGS_OF(ladder)                                                      \
+    {                                                                         \
+        ladder##_rung_0, ladder##_rung_1, ladder##_rung_2, ladder##_rung_3    \
+    }
+
+static struct ladder on_start, on_roots;
+
+RUNG(on_start, 0)
+RUNG(on_start, 1)
+RUNG(on_start, 2)
+RUNG(on_start, 3)
+RUNG(on_roots, 0)
+RUNG(on_roots, 1)
+RUNG(on_roots, 2)
+RUNG(on_roots, 3)
+
+/* The collector's lock is held. */
+static void *
+roots_hook(void *unused)
+{
+    GC_set_push_other_roots(
+        ladder_climb(&on_roots, GC_get_push_other_roots()));
+    return unused;
+}
+
+static void
+start_hook(void)
+{
+    hook_proc found = GC_get_start_callback();
+    hook_proc ours = ladder_climb(&on_start, found);
+
+    if (ours != found)
+        GC_set_start_callback(ours);
+}
+
+/* Before threads are stopped. */
+static void
+start_work(void)
+{
+    collector.began = true;
+    roots_hook(NULL);
     arenap_roots_prepare();
     arenap_payload_collecting();
+    arenap_phantom_collecting();
 }
 
 /* All threads are stopped. */
-static void GC_CALLBACK
-hook_roots(void)
+static void
+roots_work(void)
 {
-    if (collector.next_roots != NULL)
-        collector.next_roots();
+    /* The other hook takes the collector's lock to be set. */
+    if (!collector.began)
+        arenap_cleaner_kick();
+    collector.began = false;
     collector.pushes = 0;
     arenap_roots_push();
+}
+
+static struct ladder on_start = {.rung = RUNGS_OF(on_start),
+                                 .work = start_work};
+static struct ladder on_roots = {.rung = RUNGS_OF(on_roots),
+                                 .work = roots_work};
+
+void
+arenap_collector_rehook(void)
+{
+    if (!arenap_collector_started()
+        || pthread_mutex_trylock(&collector.lock) != 0)
+        return;
+    start_hook();
+    GC_call_with_alloc_lock(roots_hook, NULL);
+    pthread_mutex_unlock(&collector.lock);
 }
 
 void
@@ -179,6 +286,24 @@ kinds_make(void)
     collector.kind[BLOCK_BUFFER] = kind_make(
         GC_DS_LENGTH | 2 * sizeof(void *), 0, arenap_buffer_dead, 1);
     collector.kind[BLOCK_HEAP] = kind_make(GC_DS_LENGTH, 1, NULL, 0);
+    collector.kind[BLOCK_WITNESS] =
+        kind_make(GC_DS_LENGTH, 0, arenap_phantom_witness_dead, 0);
+}
+
+/* The collector ends the process if there is no memory for the first link
+ * ever.  There is now. */
+static void
+links_begin(void)
+{
+    static void *slot;
+    void *block = GC_malloc_atomic(1);
+
+    if (block == NULL)
+        return;
+    slot = (void *)GC_HIDE_POINTER(block);
+    if (GC_register_long_link(&slot, block) == GC_SUCCESS)
+        GC_unregister_long_link(&slot);
+    slot = NULL;
 }
 
 static const char *
@@ -227,10 +352,9 @@ collector_init(struct thread *self)
     }
     kinds_make();
     arenap_roots_prepare(); /* takes memory, which a collection should not */
-    collector.next_start = GC_get_start_callback();
-    GC_set_start_callback(hook_start);
-    collector.next_roots = GC_get_push_other_roots();
-    GC_set_push_other_roots(hook_roots);
+    start_hook();
+    GC_call_with_alloc_lock(roots_hook, NULL);
+    links_begin();
     atomic_store(&collector.state, STARTED);
 }
 
@@ -508,6 +632,67 @@ arenap_collector_holds(const void *ptr)
     return arenap_collector_started() && GC_base(address.out) != NULL;
 }
 
+/* --- Links --- */
+
+bool
+arenap_collector_link(struct thread *self, _Atomic uintptr_t *slot,
+                      void *base)
+{
+    int saved = errno, result = GC_NO_MEMORY;
+    struct visit visit;
+
+    if (collector_enter(self, &visit)) {
+        result = GC_register_long_link((void **)(void *)slot, base);
+        collector_leave(self, &visit);
+    }
+    errno = saved;
+    return result != GC_NO_MEMORY;
+}
+
+/* The collector takes its entry out of a table under its lock, and frees it
+ * after that.  Meanwhile nothing but the thread's stack keeps the entry from
+ * being collected: so the thread must be known, or nobody may collect. */
+void
+arenap_collector_unlink(_Atomic uintptr_t *slot)
+{
+    struct thread *self = arenap_thread_self();
+    int saved = errno;
+    struct visit visit;
+
+    if (self != NULL && arenap_collector_attach(self) == 0
+        && collector_enter(self, &visit)) {
+        GC_unregister_long_link((void **)(void *)slot);
+        collector_leave(self, &visit);
+    } else {
+        GC_disable();
+        GC_unregister_long_link((void **)(void *)slot);
+        GC_enable();
+    }
+    errno = saved;
+}
+
+uint64_t
+arenap_collector_count(void)
+{
+    return GC_get_gc_no();
+}
+
+static void *
+count_read(void *out)
+{
+    *(uint64_t *)out = GC_get_gc_no();
+    return NULL;
+}
+
+uint64_t
+arenap_collector_count_done(void)
+{
+    uint64_t count;
+
+    GC_call_with_alloc_lock(count_read, &count);
+    return count;
+}
+
 /* --- Collecting --- */
 
 void
@@ -530,6 +715,7 @@ arenap_collector_collect(struct thread *self)
 
     if (!collector_enter(self, &visit))
         return;
+    arenap_collector_rehook();
     self->collecting = true;
     GC_gcollect();
     self->collecting = false;
@@ -557,6 +743,7 @@ arenap_collector_trim(struct thread *self)
 
     if (self == NULL || !collector_enter(self, &visit))
         return;
+    arenap_collector_rehook();
     self->collecting = true;
     for (int i = 0; i < 3; i++)
         GC_gcollect_and_unmap();

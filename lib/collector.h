@@ -23,6 +23,7 @@ enum block {
     BLOCK_IMPLICIT,     /* none */
     BLOCK_BUFFER,       /* handles of direct buffers; words 0 and 1 */
     BLOCK_HEAP,         /* arena_malloc; all words */
+    BLOCK_WITNESS,      /* tells of a collection by its death; none */
     BLOCK_KINDS,
     BLOCK_NONE = BLOCK_KINDS
 };
@@ -72,6 +73,22 @@ enum block arenap_collector_find(const void *ptr, void **base, size_t *size);
 
 /* Any collected block, ours or the host program's. */
 bool arenap_collector_holds(const void *ptr);
+
+/* Have a slot, which the collector does not scan, set to zero when the
+ * collected block at base is really gone: also after its finalizer, if it has
+ * one.  The caller keeps the block meanwhile.  False: no memory. */
+bool arenap_collector_link(struct thread *self, _Atomic uintptr_t *slot,
+                           void *base);
+void arenap_collector_unlink(_Atomic uintptr_t *slot);
+
+/* Collections that have begun to end; and those that are over, for which it
+ * waits for one that runs. */
+uint64_t arenap_collector_count(void);
+uint64_t arenap_collector_count_done(void);
+
+/* The program may have put its own hooks in the place of ours: call them, and
+ * be called again. */
+void arenap_collector_rehook(void);
 
 void arenap_collector_collect(struct thread *self);
 void arenap_collector_unpin(void);

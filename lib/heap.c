@@ -19,6 +19,7 @@
 #include "os.h"
 #include "pagemap.h"
 #include "payload.h"
+#include "phantom.h"
 #include "roots.h"
 #include "thread.h"
 #include "usage.h"
@@ -242,6 +243,7 @@ arenap_heap_free(void *ptr, void *base, size_t size)
 
     if (ptr != base && !aligned_is(ptr, base))
         return false;
+    arenap_phantom_freed(base);
     if (size <= HEAP_SMALL && looks_free(base, size))
         return true;
     if (self != NULL) {

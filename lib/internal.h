@@ -23,6 +23,8 @@
  *   pagemap.c    from an address to its arena, without a lock
  *   budget.c     what all of them reserve from; waiters
  *   cleaner.c    the pending list, the cleaner thread, collecting on demand
+ *   phantom.c    phantoms and cleanables; queue.c: where phantoms go
+ *   record.c     what is behind both: links to referents, and deaths
  *   usage.c      snapshots and the report
  *   thread.c     the record of each thread, its beginning and its end; fork
  *   collector.c  the only module that knows the collector
@@ -34,9 +36,9 @@
  *
  * Locks, in the order in which they may nest: the tree lock (close.c),
  * the arena stripes (explicit.c), the leaves: budget, thread list, control,
- * meta.  None is ever held while the collector is called, since a collection
- * runs code of the host program; so the collector's own lock may be taken
- * before any of them, never after.
+ * records (record.c), meta.  None is ever held while the collector is called,
+ * since a collection runs code of the host program; so the collector's own
+ * lock may be taken before any of them, never after.
  */
 #ifndef ARENA_INTERNAL_H
 #define ARENA_INTERNAL_H

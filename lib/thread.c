@@ -15,6 +15,7 @@
 #include "internal.h"
 #include "os.h"
 #include "payload.h"
+#include "phantom.h"
 #include "roots.h"
 #include "sync.h"
 #include "thread.h"
@@ -33,6 +34,7 @@ static struct {
     _Atomic(struct thread *) all;
     pthread_mutex_t lock; /* of the lists below */
     struct thread *unused, *ending;
+    _Atomic size_t endings; /* on the list; read without the lock */
 } threads = {.once = PTHREAD_ONCE_INIT,
              .last_serial = 1,
              .lock = PTHREAD_MUTEX_INITIALIZER};
@@ -84,6 +86,7 @@ ending_add(struct thread *thread)
     pthread_mutex_lock(&threads.lock);
     thread->next_free = threads.ending;
     threads.ending = thread;
+    atomic_fetch_add(&threads.endings, 1);
     pthread_mutex_unlock(&threads.lock);
 }
 
@@ -96,6 +99,7 @@ ending_remove(struct thread *thread)
     for (link = &threads.ending; *link != NULL; link = &(*link)->next_free)
         if (*link == thread) {
             *link = thread->next_free;
+            atomic_fetch_sub(&threads.endings, 1);
             break;
         }
     pthread_mutex_unlock(&threads.lock);
@@ -136,6 +140,7 @@ arenap_thread_reclaim(void)
             *link = thread->next_free;
             thread->next_free = gone;
             gone = thread;
+            atomic_fetch_sub(&threads.endings, 1);
         } else {
             link = &thread->next_free;
         }
@@ -161,6 +166,7 @@ fork_prepare(void)
     pthread_mutex_lock(&threads.lock);
     arenap_budget_fork_prepare();
     arenap_control_fork_prepare();
+    arenap_phantom_fork_prepare();
     arenap_os_fork_prepare();
 }
 
@@ -168,6 +174,7 @@ static void
 fork_done(void)
 {
     arenap_os_fork_done();
+    arenap_phantom_fork_done();
     arenap_control_fork_done();
     arenap_budget_fork_done();
     pthread_mutex_unlock(&threads.lock);
@@ -183,7 +190,9 @@ fork_child(void)
     arenap_budget_fork_child();
     arenap_chunk_fork_child();
     arenap_collector_fork_child();
+    arenap_phantom_fork_child();
     threads.ending = NULL;
+    atomic_store(&threads.endings, 0);
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
         if (t == arenap_tls.record) {
             t->tid = arenap_os_tid();
@@ -192,7 +201,7 @@ fork_child(void)
         if (atomic_load(&t->serial) == 0)
             continue;
         atomic_store(&t->attached, ATTACHED_NOT);
-        t->is_cleaner = t->collecting = false;
+        t->is_cleaner = t->relieved = t->collecting = false;
         t->acting = 0;
         /* What it was about to change may be half done: let it be. */
         for (int i = 0; i < THREAD_PIECES; i++)
@@ -237,7 +246,7 @@ record_take(void)
 {
     struct thread *thread;
 
-    if (threads.ending != NULL)
+    if (atomic_load(&threads.endings) != 0)
         arenap_thread_reclaim();
     pthread_mutex_lock(&threads.lock);
     thread = threads.unused;
@@ -260,7 +269,8 @@ arenap_thread_bind(void)
     self->rounds = 0;
     self->late = arenap_tls.ended;
     self->is_main = self->tid == getpid();
-    self->is_cleaner = self->collecting = self->taking = false;
+    self->is_cleaner = self->relieved = false;
+    self->collecting = self->taking = false;
     self->acting = 0;
     self->stamp_due = self->ring.taken.n.all;
     self->stamp = 0;

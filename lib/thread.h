@@ -79,6 +79,7 @@ struct thread {
     bool late; /* no further round may come */
     bool is_main;
     bool is_cleaner;
+    bool relieved;    /* was the cleaner, and ends after this action */
     bool collecting;  /* inside the collector, through us */
     unsigned acting;  /* depth of close actions that it runs */
     const struct dropping *dropping;

@@ -25,6 +25,7 @@
 #include "heap.h"
 #include "internal.h"
 #include "os.h"
+#include "phantom.h"
 #include "sync.h"
 #include "thread.h"
 #include "usage.h"
@@ -207,6 +208,7 @@ arena_usage(arena_usage_t *out, size_t size)
     arenap_collector_figures(&collector);
     usage.limit = arena_limit();
     usage.peak = budget.peak;
+    arenap_phantom_scan();
     usage.pending = arenap_cleaner_pending();
     usage.collections = collector.collections;
     usage.reclaimed = collector.reclaimed;

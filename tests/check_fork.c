@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <arena/phantom.h>
+
 #include "gc_harness.h"
 
 #define FORKS 30
@@ -24,6 +26,11 @@ static sem_t vanishing_ready, vanishing_done;
 static pthread_t vanishing;
 static atomic_bool stop;
 static atomic_size_t refused;
+static arena_queue_t *queue;
+static arena_phantom_t *queued_phantom; /* in it */
+static arena_phantom_t *phantom;        /* of the block below */
+static char *volatile watched_block;
+static arena_cleanable_t *cleanable; /* of it, too */
 
 /* --- The child's side --- */
 
@@ -112,6 +119,46 @@ child_collects_and_runs_actions(void)
     NEED(herd_notified_again(&young) == 0);
 }
 
+static void *
+watch_garbage_main(void *arg)
+{
+    for (size_t i = 0; i < 100; i++) {
+        void *block = arena_alloc(NULL, 100);
+
+        NEED(arena_phantom_new(block, queue, arg) != NULL);
+        NEED(arena_cleaner_register(block, count_action, NULL) != NULL);
+    }
+    return NULL;
+}
+
+/* What the parent watches is watched in the child, and what the child adds. */
+static void
+child_watches(void)
+{
+    arena_phantom_t *next;
+    int told = 0, young = 0;
+
+    NEED(arena_queue_poll(queue) == queued_phantom);
+    NEED(arena_phantom_refers_to(phantom, watched_block));
+    actions = 0;
+    NEED(arena_clean(cleanable) == 0 && actions == 1);
+    NEED(arena_clean(cleanable) == 0 && actions == 1);
+    arena_free(watched_block);
+    NEED(arena_phantom_refers_to(phantom, NULL));
+    run_in_thread(watch_garbage_main, &young);
+    collect_times(2);
+    while ((next = arena_queue_poll(queue)) != NULL) {
+        told += next == phantom;
+        young += arena_phantom_data(next) == &young;
+        arena_phantom_free(next);
+    }
+    NEED(told == 1);
+    NEED(young >= 98);
+    NEED(actions >= 99);
+    NEED(arena_queue_remove(queue, 10) == NULL);
+    arena_phantom_free(queued_phantom);
+}
+
 /* What the parent dropped before the fork is found in both. */
 static void
 child_finds_garbage_of_the_parent(void)
@@ -171,6 +218,7 @@ child_main(void)
     child_adopts_what_a_vanished_thread_owned();
     child_opens_and_closes();
     child_collects_and_runs_actions();
+    child_watches();
     child_reserves();
     run_in_thread(child_thread_main, NULL);
     collect_times(2);
@@ -185,6 +233,7 @@ child_that_changes_everything(void)
     child_finds_garbage_of_the_parent();
     child_uses_arenas_of_the_parent();
     child_adopts_what_a_vanished_thread_owned();
+    child_watches();
     herd_drop(&kept);
     NEED(arena_reserve(5 * MIB) == 0);
     NEED(arena_set_limit(0) == 0);
@@ -247,6 +296,40 @@ allocating_main(void *arg)
     return NULL;
 }
 
+static void
+ignore(void *arg)
+{
+    (void)arg;
+}
+
+/* Registers, undoes and frees all the time, in a queue of its own. */
+static void *
+watching_main(void *arg)
+{
+    arena_queue_t *own = arena_queue_new();
+
+    while (!atomic_load(&stop)) {
+        char *block = arena_alloc(NULL, 100);
+        arena_cleanable_t *by_hand =
+            arena_cleaner_register(block, ignore, NULL);
+        arena_phantom_t *enqueued = arena_phantom_new(block, own, NULL);
+        arena_phantom_t *freed = arena_phantom_new(block, own, NULL);
+        bool good = by_hand != NULL && enqueued != NULL && freed != NULL;
+
+        good = good && arena_phantom_enqueue(enqueued);
+        good = good && arena_queue_poll(own) == enqueued;
+        good = good && arena_clean(by_hand) == 0;
+        arena_free(block);
+        good = good && arena_queue_poll(own) == freed;
+        arena_phantom_free(enqueued);
+        arena_phantom_free(freed);
+        if (!good)
+            atomic_fetch_add(&refused, 1);
+    }
+    arena_queue_free(own);
+    return arg;
+}
+
 static void *
 vanishing_main(void *arg)
 {
@@ -274,6 +357,13 @@ setup(void)
     ck_assert_ptr_nonnull(shared_arena = arena_shared());
     kept.table = in_static;
     herd_build(&kept);
+    expect_ok(queue = arena_queue_new());
+    expect_ok(queued_phantom = arena_phantom_new(NULL, queue, NULL));
+    ck_assert(arena_phantom_enqueue(queued_phantom));
+    expect_ok(watched_block = arena_alloc(NULL, 100));
+    expect_ok(phantom = arena_phantom_new(watched_block, queue, NULL));
+    expect_ok(cleanable =
+                  arena_cleaner_register(watched_block, count_action, NULL));
 }
 
 static void
@@ -283,6 +373,13 @@ teardown(void)
     join_thread(vanishing);
     expect_ok(arena_close(shared_arena));
     herd_drop(&kept);
+    ck_assert_int_eq(actions, 0);
+    ck_assert_ptr_eq(arena_queue_poll(queue), queued_phantom);
+    arena_free(watched_block);
+    ck_assert_ptr_eq(arena_queue_poll(queue), phantom);
+    arena_phantom_free(queued_phantom);
+    arena_phantom_free(phantom);
+    arena_queue_free(queue);
 }
 
 /* The arena of the thread that is going to fork. */
@@ -336,14 +433,15 @@ fork_once(void (*child)(void), size_t which)
     expect_ok(arena_close(own_arena));
 }
 
-/* Fork a number of times while two threads allocate. */
+/* Fork a number of times while two threads allocate and one watches. */
 static void
 fork_under_load(void (*child)(void), size_t forks)
 {
-    pthread_t threads[2];
+    pthread_t threads[3];
 
     for (size_t i = 0; i < LENGTH(threads); i++)
-        threads[i] = start_thread(allocating_main, NULL);
+        threads[i] =
+            start_thread(i == 2 ? watching_main : allocating_main, NULL);
     for (size_t i = 0; i < forks; i++)
         fork_once(child, i);
     atomic_store(&stop, true);

@@ -11,6 +11,7 @@
 
 #include <arena/buffer.h>
 #include <arena/heap.h>
+#include <arena/phantom.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -29,6 +30,7 @@ static __thread struct {
     bool armed;
     bool all;            /* that request, and all that follow */
     bool mappings;       /* mmap is refused too */
+    bool no_links;       /* links to referents are not */
     unsigned long skip;  /* requests before that one */
     unsigned long count; /* refused so far */
 } refusal;
@@ -39,6 +41,7 @@ refuse(unsigned long skip, bool all, bool mappings)
     refusal.skip = skip;
     refusal.all = all;
     refusal.mappings = mappings;
+    refusal.no_links = false;
     refusal.count = 0;
     refusal.armed = true;
 }
@@ -77,6 +80,7 @@ void *__real_mmap(void *address, size_t size, int protection, int flags,
 void *__real_GC_generic_malloc(size_t size, int kind);
 void __real_GC_generic_malloc_many(size_t size, int kind, void **list);
 void *__real_GC_malloc_uncollectable(size_t size);
+int __real_GC_register_long_link(void **link, const void *object);
 
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
@@ -87,6 +91,7 @@ void *__wrap_mmap(void *address, size_t size, int protection, int flags,
 void *__wrap_GC_generic_malloc(size_t size, int kind);
 void __wrap_GC_generic_malloc_many(size_t size, int kind, void **list);
 void *__wrap_GC_malloc_uncollectable(size_t size);
+int __wrap_GC_register_long_link(void **link, const void *object);
 
 void *
 __wrap_malloc(size_t size)
@@ -160,6 +165,19 @@ __wrap_GC_malloc_uncollectable(size_t size)
         return __real_GC_malloc_uncollectable(size);
     errno = before;
     return NULL;
+}
+
+#define NO_MEMORY 2 /* gc.h: GC_NO_MEMORY */
+
+int
+__wrap_GC_register_long_link(void **link, const void *object)
+{
+    int before = errno;
+
+    if (refusal.no_links || !is_refused())
+        return __real_GC_register_long_link(link, object);
+    errno = before;
+    return NO_MEMORY;
 }
 
 /* --- Calls --- */
@@ -577,6 +595,61 @@ undo_reserve(struct site *site)
         (void)arena_unreserve(1000 * i);
 }
 
+/* Phantoms and cleaners of the site's arena. */
+
+static bool
+phantom_one(struct site *site, size_t i)
+{
+    site->made[i] = arena_phantom_new(site->arena, NULL, NULL);
+    return site->made[i] != NULL;
+}
+
+static bool
+run_phantoms(struct site *site)
+{
+    return do_times(site, phantom_one);
+}
+
+static void
+undo_phantoms(struct site *site)
+{
+    for (size_t i = 0; i < site->done; i++)
+        arena_phantom_free(site->made[i]);
+}
+
+static bool
+cleaner_one(struct site *site, size_t i)
+{
+    site->made[i] = arena_cleaner_register(site->arena, ignore, NULL);
+    return site->made[i] != NULL;
+}
+
+static bool
+run_cleaners(struct site *site)
+{
+    return do_times(site, cleaner_one);
+}
+
+static void
+undo_cleaners(struct site *site)
+{
+    for (size_t i = 0; i < site->done; i++)
+        (void)arena_clean(site->made[i]);
+}
+
+static bool
+run_queue(struct site *site)
+{
+    site->made[0] = arena_queue_new();
+    return site->made[0] != NULL;
+}
+
+static void
+undo_queue(struct site *site)
+{
+    arena_queue_free(site->made[0]);
+}
+
 static bool
 run_collect(struct site *site)
 {
@@ -768,6 +841,9 @@ static const struct call calls[] = {
     {"add_roots", NO_ARENA, run_add_roots, undo_add_roots},
     {"thread_attach", NO_ARENA, run_attach, undo_nothing},
     {"reserve", NO_ARENA, run_reserve, undo_reserve},
+    {"phantoms", ARENA_AUTO, 0, run_phantoms, undo_phantoms},
+    {"cleaners", ARENA_AUTO, 0, run_cleaners, undo_cleaners},
+    {"queue", NO_ARENA, run_queue, undo_queue},
     {"collect", NO_ARENA, run_collect, undo_nothing},
     {"trim", NO_ARENA, run_trim, undo_nothing},
     {"report", ARENA_CONFINED, 0, run_report, undo_nothing},
@@ -1057,13 +1133,47 @@ first_traced(void)
     return arena != NULL && arena_alloc(arena, 100) != NULL;
 }
 
+static bool
+first_phantom(void)
+{
+    return arena_phantom_new(NULL, NULL, NULL) != NULL;
+}
+
+static bool
+first_cleaner(void)
+{
+    static void *volatile block;
+
+    if (block == NULL)
+        block = arena_alloc(NULL, 100);
+    return block != NULL && arena_cleaner_register(block, ignore, NULL);
+}
+
+/* So many that tables grow. */
+static bool
+first_phantoms(void)
+{
+    static void *volatile block;
+    static size_t made;
+
+    refusal.no_links = true; /* or there were too many to refuse */
+    if (block == NULL)
+        block = arena_alloc(NULL, 100);
+    for (; block != NULL && made < 2500; made++)
+        if (arena_phantom_new(block, NULL, NULL) == NULL)
+            return false;
+    return block != NULL;
+}
+
 static const struct first_use first_uses[] = {
     {"auto", first_auto},           {"confined", first_confined},
     {"shared", first_shared},       {"global", first_global},
     {"implicit", first_implicit},   {"thread_attach", first_attach},
     {"reserve", first_reserve},     {"pin", first_pin},
     {"add_roots", first_add_roots}, {"malloc", first_malloc},
-    {"traced", first_traced},       {"buffer", first_buffer}};
+    {"traced", first_traced},       {"buffer", first_buffer},
+    {"phantom", first_phantom},     {"cleaner", first_cleaner},
+    {"phantoms", first_phantoms}};
 
 enum { FIRST_UNDISTURBED, FIRST_GOOD, FIRST_ERRNO, FIRST_NOT_REPEATED };
 
