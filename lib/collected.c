@@ -43,9 +43,6 @@
  * by a factor of less than a third. */
 #define SMALL_LAST ((size_t)2048)
 
-/* Handles up to this size come from lists. */
-#define HANDLE_LAST ((THREAD_HANDLES - 1) * ARENA_GRANULE)
-
 /* --- Settling accounts --- */
 
 static struct {
@@ -125,8 +122,8 @@ arenap_collected_block(struct thread *self, enum block kind, size_t request,
     if (arenap_collector_attach(self) != 0
         || arenap_budget_reserve(own + extra) != 0)
         return NULL;
-    if (kind == BLOCK_BUFFER && known - 1 < HANDLE_LAST)
-        block = arenap_collector_alloc_handle(self, known);
+    if (known - 1 < LIST_LAST)
+        block = arenap_collector_alloc_listed(self, kind, known);
     else
         block = arenap_collector_alloc(self, kind, request);
     /* The collector may refuse although garbage exists. */
@@ -151,7 +148,9 @@ block_make(struct thread *self, enum block kind, size_t bytes)
     if (arenap_collector_attach(self) != 0
         || arenap_budget_reserve(bytes) != 0)
         return NULL;
-    block = arenap_collector_alloc(self, kind, bytes - SLOP);
+    block = bytes <= LIST_LAST
+                ? arenap_collector_alloc_listed(self, kind, bytes)
+                : arenap_collector_alloc(self, kind, bytes - SLOP);
     /* The collector may refuse although garbage exists. */
     if (block == NULL && arenap_cleaner_reclaim())
         block = arenap_collector_alloc(self, kind, bytes - SLOP);

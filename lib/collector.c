@@ -20,6 +20,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define GC_THREADS 1
@@ -282,7 +283,8 @@ kinds_make(void)
     collector.kind[BLOCK_CHUNK_TRACED] =
         kind_make(GC_DS_LENGTH, 1, arenap_collected_chunk_dead, 0);
     collector.kind[BLOCK_IMPLICIT] =
-        kind_make(GC_DS_LENGTH, 0, arenap_collected_implicit_dead, 1);
+        kind_make(
+        GC_DS_LENGTH | sizeof(void *), 0, arenap_collected_implicit_dead, 1);
     collector.kind[BLOCK_BUFFER] = kind_make(
         GC_DS_LENGTH | 2 * sizeof(void *), 0, arenap_buffer_dead, 1);
     collector.kind[BLOCK_HEAP] = kind_make(GC_DS_LENGTH, 1, NULL, 0);
@@ -510,53 +512,77 @@ arenap_collector_alloc(struct thread *self, enum block kind, size_t size)
     return block;
 }
 
-/* Take one from a list; they are linked through word 0, which the collector
- * sees.  It may stop the thread anywhere in here. */
-static inline void *
-handle_take(struct thread *self, void **list)
-{
-    void **block;
+/* --- Lists of blocks ---
+ *
+ * The blocks of a list are linked through word 0, which the collector scans;
+ * but it does not see the list.  So a collection sweeps them, and leaves the
+ * list wrong: a list is good for as long as no collection has begun.  Who
+ * takes a block has it in a register before asking for that, and with it all
+ * that follow, wherever the collector stops the thread. */
 
-    self->taking = true;
-    atomic_signal_fence(memory_order_seq_cst);
-    block = *list;
-    if (ARENA_LIKELY(block != NULL)) {
-        *list = *block;
-        *block = NULL;
-    }
-    atomic_signal_fence(memory_order_seq_cst);
-    self->taking = false;
+/* Forget all lists if they are not good any more. */
+static inline bool
+lists_are_good(struct thread *self)
+{
+    uint64_t now = GC_get_gc_no();
+
+    if (ARENA_LIKELY(self->list_cycle == now))
+        return true;
+    memset(self->list, 0, sizeof self->list);
+    self->list_cycle = now;
+    return false;
+}
+
+static inline void *
+list_cut(void **list, void **block)
+{
+    *list = *block;
+    *block = NULL;
     return block;
+}
+
+static inline void *
+list_take(struct thread *self, void **list)
+{
+    void **block = *(void **volatile *)list;
+
+    return lists_are_good(self) && block != NULL ? list_cut(list, block)
+                                                 : NULL;
 }
 
 /* Fill a list, and take one. */
 ARENA_COLD static void *
-handle_take_slow(struct thread *self, void **list, size_t bytes)
+list_take_slow(struct thread *self, enum block kind, void **list,
+               size_t bytes)
 {
     int saved = errno;
-    void *block;
+    void *block = NULL;
 
-    GC_generic_malloc_many(bytes, (int)collector.kind[BLOCK_BUFFER], list);
+    GC_generic_malloc_many(bytes, (int)collector.kind[kind], &block);
+    (void)lists_are_good(self);
+    if (block != NULL)
+        block = list_cut(list, block);
     if (ARENA_UNLIKELY(arenap_budget_is_short()))
         arenap_budget_serve();
     errno = saved;
-    block = handle_take(self, list);
-    /* The system refused; or another thread has collected meanwhile. */
-    return block != NULL
-               ? block
-               : arenap_collector_alloc(self, BLOCK_BUFFER, bytes - 1);
+    return block != NULL ? block
+                         : arenap_collector_alloc(self, kind, bytes - 1);
 }
 
 void *
-arenap_collector_alloc_handle(struct thread *self, size_t bytes)
+arenap_collector_alloc_listed(struct thread *self, enum block kind,
+                              size_t bytes)
 {
-    void **list = &self->handles[bytes / ARENA_GRANULE], *block;
+    void **list = &self->list[kind][bytes / ARENA_GRANULE], *block;
 
+    _Static_assert(LIST_KINDS == BLOCK_LISTED, "a row of lists for each kind");
+    ARENA_ASSERT(kind < BLOCK_LISTED && bytes % ARENA_GRANULE == 0);
     if (ARENA_UNLIKELY(stress || self->late))
-        return arenap_collector_alloc(self, BLOCK_BUFFER, bytes - 1);
-    block = handle_take(self, list);
-    return ARENA_LIKELY(block != NULL) ? block
-                                       : handle_take_slow(self, list, bytes);
+        return arenap_collector_alloc(self, kind, bytes - 1);
+    block = list_take(self, list);
+    return ARENA_LIKELY(block != NULL)
+               ? block
+               : list_take_slow(self, kind, list, bytes);
 }
 
 void *

@@ -17,13 +17,16 @@ struct thread;
 
 /* What our collected blocks are.  Scanned says which words hold pointers. */
 enum block {
-    BLOCK_SMALL,        /* auto: control or prompt part; words 0 to 2 */
-    BLOCK_CHUNK,        /* auto: part of more than 2048 bytes; words 0, 1 */
-    BLOCK_CHUNK_TRACED, /* as BLOCK_CHUNK, all words */
-    BLOCK_IMPLICIT,     /* none */
-    BLOCK_BUFFER,       /* handles of direct buffers; words 0 and 1 */
-    BLOCK_HEAP,         /* arena_malloc; all words */
-    BLOCK_WITNESS,      /* tells of a collection by its death; none */
+    /* Those that come from lists, too: at least word 0. */
+    BLOCK_SMALL,    /* auto: control or prompt part; words 0 to 2 */
+    BLOCK_IMPLICIT, /* word 0, which is no pointer but on a list */
+    BLOCK_BUFFER,   /* handles of direct buffers; words 0 and 1 */
+    BLOCK_LISTED,
+    BLOCK_CHUNK = BLOCK_LISTED, /* auto: part of more than 2048 bytes; words
+                                 * 0, 1 */
+    BLOCK_CHUNK_TRACED,         /* as BLOCK_CHUNK, all words */
+    BLOCK_HEAP,                 /* arena_malloc; all words */
+    BLOCK_WITNESS,              /* tells of a collection by its death; none */
     BLOCK_KINDS,
     BLOCK_NONE = BLOCK_KINDS
 };
@@ -48,10 +51,11 @@ void arenap_collector_detach(struct thread *self);
 void *arenap_collector_alloc(struct thread *self, enum block kind,
                              size_t size);
 
-/* The same, of kind BLOCK_BUFFER and just so many bytes, a class of the
- * collector's of less than THREAD_HANDLES granules.  The collector's lock is
- * taken once for a page of them. */
-void *arenap_collector_alloc_handle(struct thread *self, size_t bytes);
+/* The same, of a listed kind and just so many bytes, slop included, up to
+ * LIST_LAST.  The collector's lock is taken once for a page of them. */
+#define LIST_LAST ((LIST_CLASSES - 1) * ARENA_GRANULE)
+void *arenap_collector_alloc_listed(struct thread *self, enum block kind,
+                                    size_t bytes);
 
 /* A zero-filled block that is scanned, and freed by arenap_collector_free
  * alone. */

@@ -402,18 +402,6 @@ keep_all(uintptr_t lo, uintptr_t hi, void *unused)
     arenap_collector_keep_all(lo, hi);
 }
 
-/* Free handles that were kept would let the collector pass over dead ones
- * beside them.  All threads are stopped. */
-static void
-handles_drop(struct thread *thread)
-{
-    if (thread->taking)
-        arenap_collector_push_now(thread->handles,
-                                  thread->handles + THREAD_HANDLES);
-    else
-        memset(thread->handles, 0, sizeof thread->handles);
-}
-
 void
 arenap_roots_push(void)
 {
@@ -424,7 +412,6 @@ arenap_roots_push(void)
 
         if (atomic_load(&t->attached) != ATTACHED_NOT && tcb != 0)
             tls_push(tcb);
-        handles_drop(t);
     }
     for (struct range *r = ranges.first; r != NULL; r = r->next)
         arenap_collector_push(r->lo, r->hi);

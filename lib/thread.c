@@ -270,7 +270,7 @@ arenap_thread_bind(void)
     self->late = arenap_tls.ended;
     self->is_main = self->tid == getpid();
     self->is_cleaner = self->relieved = false;
-    self->collecting = self->taking = false;
+    self->collecting = false;
     self->acting = 0;
     self->stamp_due = self->ring.taken.n.all;
     self->stamp = 0;

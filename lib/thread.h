@@ -38,8 +38,10 @@ struct piece {
 
 #define THREAD_PIECES 8
 
-/* Classes of small handles: up to 16 granules. */
-#define THREAD_HANDLES 17
+/* Kinds of collected blocks that are kept in lists, and their classes: up to
+ * 16 granules. */
+#define LIST_KINDS 3
+#define LIST_CLASSES 17
 
 /* The pools that are counted by thread: the kinds of arena, by arena_kind_t,
  * and then these. */
@@ -65,10 +67,9 @@ struct thread {
     uint64_t stamp;     /* coarse clock, ns */
     struct chunk_cache cache;
     struct counts counts[POOLS];
-    /* Free handles of buffers, by granules.  A collection empties the lists,
-     * unless the thread is about to take one. */
-    void *handles[THREAD_HANDLES];
-    bool taking;
+    /* Free collected blocks, by granules; good for one cycle. */
+    void *list[LIST_KINDS][LIST_CLASSES];
+    uint64_t list_cycle; /* collections by then */
     struct piece piece[THREAD_PIECES];
     struct control_ring ring;
     /* --- the rest --- */
