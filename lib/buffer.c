@@ -111,8 +111,12 @@ static arena_buffer_t *
 root_make_inside(struct thread *self, size_t capacity, size_t align)
 {
     size_t slack = align > ARENA_GRANULE ? align - ARENA_GRANULE : 0, charge;
+    /* The byte that the collector adds is the payload's last one: the handle
+     * is what keeps the payload, not a pointer past its end. */
+    size_t request = sizeof(struct arena_buffer) + slack
+                     + (capacity != 0 ? capacity - 1 : 0);
     struct arena_buffer *root = arenap_collected_block(
-        self, BLOCK_BUFFER, sizeof *root + capacity + slack, 0, &charge);
+        self, BLOCK_BUFFER, request, 0, &charge);
 
     if (ARENA_UNLIKELY(root == NULL))
         return NULL;

@@ -724,9 +724,10 @@ arenap_collected_implicit_dead(void *object)
     struct implicit *block = object;
     uint64_t tag = atomic_load_explicit(&block->tag, memory_order_relaxed);
 
-    if ((tag & TAG_ARMED) == 0
-        || !atomic_compare_exchange_strong(&block->tag, &tag, 0))
+    if ((tag & TAG_ARMED) == 0)
         return 0;
+    /* Nobody can reach it: nobody else can claim the tag. */
+    atomic_store_explicit(&block->tag, 0, memory_order_relaxed);
     settle(ARENA_IMPLICIT, (size_t)(tag >> TAG_CHARGE_SHIFT),
            (size_t)(block->shape >> SHAPE_SHIFT), 1);
     return 0;
