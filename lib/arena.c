@@ -62,7 +62,7 @@ arena_implicit(void)
 static inline bool
 stamp_is_old(const struct thread *self)
 {
-    return (int32_t)(self->ring.taken.n.all - self->stamp_due) >= 0;
+    return self->ring.taken.all >= self->stamp_due;
 }
 
 static ARENA_NOINLINE void
@@ -70,7 +70,7 @@ stamp_read(struct thread *self)
 {
     uint64_t now = arenap_os_coarse();
 
-    self->stamp_due = self->ring.taken.n.all
+    self->stamp_due = self->ring.taken.all
                       + (now - self->stamp < STAMP_FRESH ? STAMP_BURST : 0);
     self->stamp = now;
 }

@@ -68,6 +68,8 @@ arenap_buffer_dead(void *handle)
     atomic_store_explicit(&buffer->tag, 0, memory_order_relaxed);
     if (tag == BUFFER_ARMED)
         root_end(buffer, false);
+    else
+        arenap_collected_uncount(POOL_HANDLES, buffer->charge, 0, 0);
     return 0;
 }
 
@@ -84,6 +86,7 @@ arena_buffer_free(arena_buffer_t *buffer)
     if (!atomic_compare_exchange_strong(&buffer->tag, &tag, BUFFER_VIEW))
         return 0;
     /* From here on it counts as dead. */
+    arenap_collected_uncount(POOL_HANDLES, (size_t)0 - buffer->charge, 0, 0);
     root_end(buffer, true);
     arenap_phantom_freed(buffer);
     arenap_budget_serve();
@@ -237,13 +240,16 @@ view_make(arena_buffer_t *source, size_t index, size_t size)
         return arenap_fail_null(ENOMEM, "%s", arena_error());
     if (arenap_collector_attach(self) != 0)
         return NULL;
-    view = arenap_collector_alloc(self, BLOCK_BUFFER, sizeof *view);
+    view = arenap_collector_alloc_listed(self, BLOCK_BUFFER, sizeof *view);
     if (view == NULL && arenap_cleaner_reclaim())
-        view = arenap_collector_alloc(self, BLOCK_BUFFER, sizeof *view);
+        view = arenap_collector_alloc_listed(self, BLOCK_BUFFER,
+                                             sizeof *view);
     if (view == NULL) {
         arenap_fail_system(sizeof *view);
         return NULL;
     }
+    view->charge = sizeof *view;
+    arenap_collected_account(self, POOL_HANDLES, sizeof *view, 0, 0);
     view->root = source->root != NULL ? source->root : source;
     view->data = source->data + index;
     view->capacity = view->limit = size;

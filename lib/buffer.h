@@ -25,7 +25,7 @@ struct arena_buffer {
     char *data;
     size_t capacity, limit, position;
     size_t mark;     /* or BUFFER_NO_MARK */
-    uint32_t charge; /* of the handle's block; of a root */
+    uint32_t charge; /* bytes of the handle's block */
     bool outside;    /* a struct payload is behind the handle; of a root */
     bool read_only;
     bool swapped; /* its byte order is not the machine's */

@@ -160,11 +160,11 @@ chunk_make(enum chunk_source source, size_t length, size_t charge, bool zero)
 static struct chunk *
 stack_pop(struct chunk_cache *cache)
 {
-    uint32_t n = cache->firsts.n.all;
+    size_t n = cache->firsts.all;
 
     if (n == 0)
         return NULL;
-    arenap_counted_add(&cache->firsts, (uint32_t)0 - 1);
+    arenap_counted_add(&cache->firsts, (uint64_t)0 - 1);
     return cache->first[n - 1].chunk;
 }
 
@@ -326,8 +326,10 @@ void
 arenap_chunk_fork_child(void)
 {
     atomic_store(&flushing, 0);
-    for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next)
+    for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
         atomic_store(&t->cache.steal, arenap_os_has_heavy ? 0 : CACHE_OFF);
+        atomic_store(&t->cache.firsts.changes, 0);
+    }
 }
 
 bool

@@ -62,7 +62,7 @@ struct chunk_cache {
     _Atomic uint32_t steal; /* CACHE_... bits: not zero keeps it out */
     /* Of class 0, of which most are: a stack, linked to nothing.  Of all
      * others: lists. */
-    union counted firsts;
+    struct counted firsts;
     _Atomic size_t bytes;
     struct chunk *list[CHUNK_CLASSES];
     /* Those above firsts are the last that were there. */
@@ -114,9 +114,9 @@ arenap_cache_read(_Atomic size_t *counter)
 static inline bool
 arenap_stack_put(struct chunk_cache *cache, struct chunk *chunk)
 {
-    struct chunk_first *first = &cache->first[cache->firsts.n.all];
+    struct chunk_first *first = &cache->first[cache->firsts.all];
 
-    if (ARENA_UNLIKELY(cache->firsts.n.all == CHUNK_FIRSTS
+    if (ARENA_UNLIKELY(cache->firsts.all == CHUNK_FIRSTS
                        || arenap_budget_is_short()))
         return false;
     /* Mostly it comes back to where it was: to compare is faster than to
@@ -141,8 +141,8 @@ arenap_cache_pop(struct chunk_cache *cache, struct arena *arena)
 
     if (ARENA_UNLIKELY(!arenap_cache_enter(cache)))
         return NULL;
-    if (ARENA_LIKELY(cache->firsts.n.all != 0)) {
-        first = &cache->first[--cache->firsts.n.all];
+    if (ARENA_LIKELY(cache->firsts.all != 0)) {
+        first = &cache->first[--cache->firsts.all];
         chunk = first->chunk;
         atomic_store_explicit(first->slot, arena, memory_order_release);
     }
@@ -158,7 +158,7 @@ arenap_cache_push(struct chunk_cache *cache, struct chunk *chunk)
     if (ARENA_UNLIKELY(!arenap_cache_enter(cache)))
         return false;
     fits = arenap_stack_put(cache, chunk);
-    cache->firsts.n.all += fits;
+    cache->firsts.all += fits;
     arenap_cache_leave(cache);
     return fits;
 }

@@ -27,10 +27,13 @@ static struct {
     _Atomic uint32_t freeing; /* of those, how many retained memory */
     _Atomic uint32_t wake;   /* changes when there is something to do */
     _Atomic bool running;    /* the thread exists */
+    uint32_t woken;          /* wake, when this process was forked */
     _Atomic uint32_t relieved; /* threads whose action goes on beside it */
     pthread_mutex_t lock; /* of the queue, and of starting */
     struct pending *first, **last;
 } cleaner = {.lock = PTHREAD_MUTEX_INITIALIZER, .last = &cleaner.first};
+
+_Atomic bool arenap_cleaner_lost;
 
 /* --- The pending list --- */
 
@@ -210,6 +213,20 @@ arenap_cleaner_start(void)
 }
 
 void
+arenap_cleaner_revive_slow(void)
+{
+    int saved = errno;
+
+    if (atomic_load(&cleaner.wake) == cleaner.woken
+        || !atomic_exchange(&arenap_cleaner_lost, false))
+        return;
+    /* If it cannot be had now, then perhaps later. */
+    if (arenap_cleaner_start() != 0)
+        atomic_store(&arenap_cleaner_lost, true);
+    errno = saved;
+}
+
+void
 arenap_cleaner_drain(uint64_t deadline)
 {
     struct thread *self = arenap_thread_self();
@@ -319,7 +336,9 @@ arenap_cleaner_fork_child(void)
     atomic_store(&cleaner.done,
                  atomic_load(&cleaner.pushed) - due - goes_on);
     atomic_store(&cleaner.relieved, goes_on);
-    atomic_store(&cleaner.running, false);
+    cleaner.woken = atomic_load(&cleaner.wake) - (due != 0);
+    if (atomic_exchange(&cleaner.running, false))
+        atomic_store(&arenap_cleaner_lost, true);
 }
 
 /* --- Public --- */

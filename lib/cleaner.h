@@ -31,6 +31,19 @@ void arenap_cleaner_kick(void);
 /* Start the cleaner thread, if none runs.  0; or -1 with errno ENOMEM. */
 int arenap_cleaner_start(void);
 
+/* In a child whose parent had a cleaner: start one, if there is something to
+ * do.  Hold no lock. */
+extern _Atomic bool arenap_cleaner_lost;
+void arenap_cleaner_revive_slow(void);
+
+static inline void
+arenap_cleaner_revive(void)
+{
+    if (ARENA_UNLIKELY(atomic_load_explicit(&arenap_cleaner_lost,
+                                            memory_order_relaxed)))
+        arenap_cleaner_revive_slow();
+}
+
 /* The calling thread waits for memory.  If it is the cleaner, inside an
  * action, and others are due, which may give some back, another thread takes
  * its place. */

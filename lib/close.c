@@ -129,6 +129,9 @@ arenap_closing_mark(struct closing *closing)
 {
     for (struct arena *a = closing->all; a != NULL; a = a->free_next) {
         tree_unlink(a);
+        /* What it gives back is taken off its parent's limit. */
+        if (a->parent != NULL)
+            atomic_fetch_add(&a->parent->users, 1);
         atomic_store(&a->owner, ARENA_NOBODY);
         a->bump = a->end = a->zeroed = NULL;
         a->closes++;
@@ -335,7 +338,8 @@ closing_held(const struct closing *closing)
 
 /* Bar new acquires; again after each wait, for children opened since. */
 static int
-wait_begin(struct thread *self, struct arena *arena, bool first)
+wait_begin(struct thread *self, struct arena *arena, bool first,
+           uint64_t *closes)
 {
     struct closing closing;
     struct arena *held;
@@ -350,6 +354,8 @@ wait_begin(struct thread *self, struct arena *arena, bool first)
     } else {
         closing_bar(&closing, true);
         arena->closers += first;
+        if (first)
+            *closes = arena->closes;
     }
     arenap_closing_end(&closing, arena);
     return result;
@@ -393,12 +399,12 @@ static int
 close_waiting(struct thread *self, struct arena *arena, uint64_t deadline,
               struct closing *closing)
 {
-    uint64_t closes = arena->closes;
+    uint64_t closes = 0;
     bool first = true, in_time = true;
     struct arena *busy;
 
     for (;;) {
-        if (wait_begin(self, arena, first) != 0)
+        if (wait_begin(self, arena, first, &closes) != 0)
             return -1;
         first = false;
         if (close_mark(self, arena, closing, &busy) == 0)

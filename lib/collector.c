@@ -79,23 +79,32 @@ typedef void(GC_CALLBACK *hook_proc)(void);
 struct ladder {
     hook_proc rung[RUNGS]; /* ours */
     hook_proc next[RUNGS]; /* what each calls */
+    bool inside[RUNGS];    /* what it calls has not returned */
     unsigned count;        /* of rungs in use */
     unsigned depth;        /* of rungs that are being called */
     void (*work)(void);
 };
 
-/* The collector's lock is held. */
+/* The collector's lock is held.  A hook that a program puts back in front of
+ * us calls the rung that calls it: then the next lower one is meant. */
 static void
 ladder_call(struct ladder *ladder, unsigned rung)
 {
+    while (rung > 0 && ladder->inside[rung])
+        rung--;
+    if (ladder->inside[rung])
+        return;
+    ladder->inside[rung] = true;
     ladder->depth++;
     if (ladder->next[rung] != NULL)
         ladder->next[rung]();
+    ladder->inside[rung] = false;
     if (--ladder->depth == 0)
         ladder->work();
 }
 
-/* The rung to be put into the place, where found was. */
+/* The rung to be put into the place, where found was.  When there is none
+ * left, found itself, which may call one. */
 static hook_proc
 ladder_climb(struct ladder *ladder, hook_proc found)
 {
@@ -107,10 +116,10 @@ ladder_climb(struct ladder *ladder, hook_proc found)
     for (i = 0; i < ladder->count; i++)
         if (found == ladder->next[i])
             return ladder->rung[i];
-    if (ladder->count < RUNGS)
-        ladder->count++;
-    ladder->next[ladder->count - 1] = found;
-    return ladder->rung[ladder->count - 1];
+    if (ladder->count == RUNGS)
+        return found;
+    ladder->next[ladder->count] = found;
+    return ladder->rung[ladder->count++];
 }
 
 #define RUNG(ladder, i)                                                       \
@@ -138,8 +147,11 @@ RUNG(on_roots, 3)
 static void *
 roots_hook(void *unused)
 {
-    GC_set_push_other_roots(
-        ladder_climb(&on_roots, GC_get_push_other_roots()));
+    hook_proc found = GC_get_push_other_roots();
+    hook_proc ours = ladder_climb(&on_roots, found);
+
+    if (ours != found)
+        GC_set_push_other_roots(ours);
     return unused;
 }
 
@@ -488,6 +500,15 @@ collector_leave(struct thread *self, struct visit *visit)
 /* --enable-debug=stress: whatever a caller forgot to keep dies here. */
 static const bool stress = ARENA_DEBUG_STRESS;
 
+/* The collector was called, and may have found some dead. */
+static inline void
+after_collector(void)
+{
+    if (ARENA_UNLIKELY(arenap_budget_is_short()))
+        arenap_budget_serve();
+    arenap_cleaner_revive();
+}
+
 void *
 arenap_collector_alloc(struct thread *self, enum block kind, size_t size)
 {
@@ -506,8 +527,7 @@ arenap_collector_alloc(struct thread *self, enum block kind, size_t size)
     } else {
         block = GC_generic_malloc(size, (int)collector.kind[kind]);
     }
-    if (ARENA_UNLIKELY(arenap_budget_is_short()))
-        arenap_budget_serve();
+    after_collector();
     errno = saved;
     return block;
 }
@@ -562,8 +582,7 @@ list_take_slow(struct thread *self, enum block kind, void **list,
     (void)lists_are_good(self);
     if (block != NULL)
         block = list_cut(list, block);
-    if (ARENA_UNLIKELY(arenap_budget_is_short()))
-        arenap_budget_serve();
+    after_collector();
     errno = saved;
     return block != NULL ? block
                          : arenap_collector_alloc(self, kind, bytes - 1);

@@ -79,7 +79,7 @@ control_append(struct arena *arena)
 static struct arena *
 ring_take(struct control_ring *ring)
 {
-    struct arena *arena = ring->block[ring->taken.n.all % CONTROL_ROOM];
+    struct arena *arena = ring->block[ring->taken.all % CONTROL_ROOM];
 
     arenap_counted_add(&ring->taken, 1);
     return arena;
@@ -88,7 +88,7 @@ ring_take(struct control_ring *ring)
 static void
 ring_give(struct control_ring *ring, struct arena *arena)
 {
-    ring->block[ring->given.n.all % CONTROL_ROOM] = arena;
+    ring->block[ring->given.all % CONTROL_ROOM] = arena;
     arenap_counted_add(&ring->given, 1);
 }
 
@@ -123,6 +123,9 @@ void
 arenap_control_forget(struct control_ring *ring)
 {
     arenap_counted_add(&ring->taken, arenap_control_count(ring));
+    /* It may have been stopped in the middle. */
+    atomic_store(&ring->taken.changes, 0);
+    atomic_store(&ring->given.changes, 0);
 }
 
 void

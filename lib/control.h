@@ -15,14 +15,14 @@
 #define CONTROL_ROOM (2 * ARENA_CONTROL_RING)
 
 struct control_ring {
-    union counted taken, given; /* so far; they wrap */
+    struct counted taken, given; /* so far */
     struct arena *block[CONTROL_ROOM];
 };
 
 static inline uint32_t
 arenap_control_count(const struct control_ring *ring)
 {
-    return ring->given.n.all - ring->taken.n.all;
+    return (uint32_t)(ring->given.all - ring->taken.all);
 }
 
 /* The short ways: one block out, one block in.  The ring must have more than
@@ -30,13 +30,13 @@ arenap_control_count(const struct control_ring *ring)
 static inline struct arena *
 arenap_control_pop(struct control_ring *ring)
 {
-    return ring->block[ring->taken.n.all++ % CONTROL_ROOM];
+    return ring->block[ring->taken.all++ % CONTROL_ROOM];
 }
 
 static inline void
 arenap_control_push(struct control_ring *ring, struct arena *arena)
 {
-    ring->block[ring->given.n.all++ % CONTROL_ROOM] = arena;
+    ring->block[ring->given.all++ % CONTROL_ROOM] = arena;
 }
 
 /* Blocks popped less blocks pushed: confined arenas opened and closed the

@@ -303,32 +303,40 @@ arenap_explicit_enter(struct thread *self, struct arena *arena)
     return result;
 }
 
+/* Give back the block of a closed arena, which held its parent's. */
+static void
+explicit_finish(struct thread *self, struct arena *arena)
+{
+    struct arena *parent = arena->parent;
+
+    arenap_explicit_clean(arena);
+    arenap_control_give(&self->ring, arena);
+    if (parent != NULL)
+        arenap_explicit_leave(self, parent);
+}
+
+/* Nobody may see that there are no users as long as there is limbo. */
 void
 arenap_explicit_leave(struct thread *self, struct arena *arena)
 {
-    struct chunk *limbo = NULL;
-    bool orphan = false;
+    struct chunk *limbo;
+    bool orphan;
 
     arenap_sync_lock(arena);
-    if (atomic_fetch_sub(&arena->users, 1) == 1) {
+    while (atomic_load(&arena->users) == 1 && arena->limbo != NULL) {
         limbo = arena->limbo;
-        orphan = arena->orphan;
         arena->limbo = NULL;
-        arena->orphan = false;
-        /* Nobody else may give the block back while limbo is freed. */
-        atomic_store(&arena->users, limbo != NULL);
-    }
-    arenap_sync_unlock(arena);
-    if (limbo != NULL) {
+        arenap_sync_unlock(arena);
         arenap_explicit_free(self, arena, limbo, NULL);
         arenap_sync_lock(arena);
-        arena->orphan |= orphan;
-        arenap_sync_unlock(arena);
-        arenap_explicit_leave(self, arena);
-    } else if (orphan) {
-        arenap_explicit_clean(arena);
-        arenap_control_give(&self->ring, arena);
     }
+    orphan = atomic_load(&arena->users) == 1 && arena->orphan;
+    if (orphan)
+        arena->orphan = false;
+    atomic_fetch_sub(&arena->users, 1);
+    arenap_sync_unlock(arena);
+    if (orphan)
+        explicit_finish(self, arena);
 }
 
 void
@@ -360,10 +368,8 @@ arenap_explicit_dispose(struct thread *self, struct arena *arena)
         arena->orphan = !now;
         arenap_sync_unlock(arena);
     }
-    if (now) {
-        arenap_explicit_clean(arena);
-        arenap_control_give(&self->ring, arena);
-    }
+    if (now)
+        explicit_finish(self, arena);
 }
 
 static void *

@@ -55,7 +55,7 @@ void arenap_explicit_drop(struct thread *self, struct arena *arena,
                           struct chunk *chunks, const struct chunk *last);
 
 /* The arena is closed and has nothing any more: give its block back, now or
- * later. */
+ * later; and leave its parent, which was entered when it was marked closed. */
 void arenap_explicit_dispose(struct thread *self, struct arena *arena);
 
 /* May this thread use the arena?  0; or -1 with errno EPERM or ESTALE. */

@@ -43,9 +43,10 @@ arenap_holds_free(struct arena *arena)
 static int
 acquire_explicit(struct thread *self, struct arena *arena)
 {
+    int saved = errno, result;
     struct hold *spare = malloc(sizeof *spare), *hold;
-    int result;
 
+    errno = saved; /* it is not always needed */
     arenap_sync_lock(arena);
     result = arenap_explicit_check(self, arena);
     hold = arenap_hold_find(arena, arenap_tls.serial);

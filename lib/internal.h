@@ -176,55 +176,40 @@ _Static_assert(offsetof(struct arena, reserved) == ARENA_AUTO_HEAD,
 /*
  * How many of something there are, or were; and how many of those went some
  * longer way, which counts them elsewhere too.  The short ways add to the
- * first alone.  Written by one thread; others read both at once, so that what
- * went the longer ways never shows.
+ * first alone.  Written by one thread; others read both together, so that
+ * what goes the longer ways never shows.
  */
-union counted {
-    struct {
-        uint32_t all, longer;
-    } n;
-    _Atomic uint64_t both;
+struct counted {
+    uint64_t all, longer;
+    _Atomic uint32_t changes; /* odd while both are being changed */
 };
 
 /* Add to both; the first must not go below zero. */
 static inline void
-arenap_counted_add(union counted *counted, uint32_t by)
+arenap_counted_add(struct counted *counted, uint64_t by)
 {
-    union counted sum;
+    uint32_t changes =
+        atomic_load_explicit(&counted->changes, memory_order_relaxed);
 
-    sum.n.all = counted->n.all + by;
-    sum.n.longer = counted->n.longer + by;
-    atomic_store_explicit(&counted->both,
-                          atomic_load_explicit(&sum.both,
-                                               memory_order_relaxed),
+    atomic_store_explicit(&counted->changes, changes + 1,
                           memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    __atomic_store_n(&counted->all, counted->all + by, __ATOMIC_RELAXED);
+    __atomic_store_n(&counted->longer, counted->longer + by,
+                     __ATOMIC_RELAXED);
+    atomic_store_explicit(&counted->changes, changes + 2,
+                          memory_order_release);
 }
 
 /* All, to a thread that does not write it. */
-static inline uint32_t
-arenap_counted_all(union counted *counted)
+static inline size_t
+arenap_counted_all(struct counted *counted)
 {
-    union counted now;
-
-    atomic_store_explicit(&now.both,
-                          atomic_load_explicit(&counted->both,
-                                               memory_order_relaxed),
-                          memory_order_relaxed);
-    return now.n.all;
+    return __atomic_load_n(&counted->all, __ATOMIC_RELAXED);
 }
 
 /* Those of the short ways; wraps below zero. */
-static inline size_t
-arenap_counted_short(union counted *counted)
-{
-    union counted now;
-
-    atomic_store_explicit(&now.both,
-                          atomic_load_explicit(&counted->both,
-                                               memory_order_relaxed),
-                          memory_order_relaxed);
-    return (size_t)(int32_t)(now.n.all - now.n.longer);
-}
+size_t arenap_counted_short(struct counted *counted);
 
 /* --- Arithmetic --- */
 

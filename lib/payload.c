@@ -30,6 +30,7 @@
 static struct {
     _Atomic size_t held;  /* bytes outside */
     _Atomic size_t fresh; /* of these, since the last collection began */
+    _Atomic size_t reclaimed; /* found dead so far */
 } outside;
 
 void
@@ -81,7 +82,8 @@ arenap_payload_handles(void)
     size_t held = atomic_load(&outside.held);
     size_t reserved = arenap_usage_reserved(POOL_BUFFERS);
 
-    return reserved > held ? reserved - held : 0;
+    return (reserved > held ? reserved - held : 0)
+           + arenap_usage_reserved(POOL_HANDLES);
 }
 
 /* --- The system --- */
@@ -273,10 +275,17 @@ bool
 arenap_payload_dead(const struct payload *payload)
 {
     atomic_fetch_sub(&outside.held, payload->length);
+    atomic_fetch_add(&outside.reclaimed, payload->length);
     if (cache_keep(payload))
         return false;
     payload_put(payload);
     return true;
+}
+
+size_t
+arenap_payload_reclaimed(void)
+{
+    return atomic_load(&outside.reclaimed);
 }
 
 void

@@ -32,6 +32,9 @@ bool arenap_payload_complete(struct payload *payload, size_t align);
  * malloc's.  False: it is kept for reuse, and its charge stays held. */
 bool arenap_payload_dead(const struct payload *payload);
 
+/* Bytes found dead so far. */
+size_t arenap_payload_reclaimed(void);
+
 /* Its buffer is freed by hand. */
 void arenap_payload_free(const struct payload *payload);
 
@@ -43,8 +46,8 @@ size_t arenap_payload_cached(void);
 /* Called by the collector when a collection begins, under its lock. */
 void arenap_payload_collecting(void);
 
-/* What is reserved for buffers and not for payloads: what the collector has
- * in use for their handles. */
+/* What the collector has in use for handles of buffers: reserved for buffers
+ * and not for payloads, or not reserved at all. */
 size_t arenap_payload_handles(void);
 
 #endif

@@ -136,12 +136,14 @@ arena_phantom_enqueue(arena_phantom_t *phantom)
     if (phantom == NULL)
         return arenap_fail(EINVAL, "no phantom") == 0;
     arenap_record_lock();
-    done = (phantom->state == RECORD_ACTIVE
-            || phantom->state == RECORD_CLEARED)
+    if (phantom->state == RECORD_ACTIVE) {
+        phantom->state = RECORD_CLEARED;
+        unlink = arenap_record_take_link(phantom);
+    }
+    done = phantom->state == RECORD_CLEARED
            && arenap_queue_is_open(phantom->queue);
     if (done) {
         phantom->state = RECORD_QUEUED;
-        unlink = arenap_record_take_link(phantom);
         arenap_queue_append(phantom);
     }
     arenap_record_unlock();

@@ -188,6 +188,7 @@ arena_queue_remove(arena_queue_t *queue, int timeout_ms)
 {
     uint64_t deadline = ARENA_OS_NEVER;
     record_t *phantom = arena_queue_poll(queue);
+    int saved = errno;
     bool freed;
 
     if (phantom != NULL || queue == NULL || timeout_ms == 0)
@@ -200,5 +201,6 @@ arena_queue_remove(arena_queue_t *queue, int timeout_ms)
     phantom = queue_await(queue, deadline, &freed);
     if (phantom == NULL && freed)
         return arenap_fail_null(ESTALE, "the queue was freed");
+    errno = saved;
     return phantom;
 }

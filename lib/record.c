@@ -653,6 +653,7 @@ arenap_phantom_freed_slow(void *base)
     }
     due_push(&due);
     arenap_record_unlock();
+    arenap_cleaner_revive();
 }
 
 /* --- Fork --- */

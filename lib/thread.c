@@ -272,7 +272,7 @@ arenap_thread_bind(void)
     self->is_cleaner = self->relieved = false;
     self->collecting = false;
     self->acting = 0;
-    self->stamp_due = self->ring.taken.n.all;
+    self->stamp_due = self->ring.taken.all;
     self->stamp = 0;
     atomic_store(&self->stack_hi, 0);
     self->error[0] = '\0';

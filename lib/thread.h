@@ -45,7 +45,11 @@ struct piece {
 
 /* The pools that are counted by thread: the kinds of arena, by arena_kind_t,
  * and then these. */
-enum { POOL_BUFFERS = ARENA_IMPLICIT + 1, POOLS };
+enum {
+    POOL_BUFFERS = ARENA_IMPLICIT + 1,
+    POOL_HANDLES, /* of buffers, not charged: views, and those freed by hand */
+    POOLS
+};
 
 /* What this thread took and gave back, by pool; wraps below zero when other
  * threads take what this one gives.  Written by its thread only. */
@@ -63,7 +67,7 @@ struct dropping {
 struct thread {
     /* --- what the fast paths touch --- */
     _Atomic uint64_t serial; /* 0: nobody's */
-    uint32_t stamp_due; /* by then, as ring.taken counts, it is too old */
+    uint64_t stamp_due; /* by then, as ring.taken counts, it is too old */
     uint64_t stamp;     /* coarse clock, ns */
     struct chunk_cache cache;
     struct counts counts[POOLS];

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@
 #include "heap.h"
 #include "internal.h"
 #include "os.h"
+#include "payload.h"
 #include "phantom.h"
 #include "sync.h"
 #include "thread.h"
@@ -40,6 +42,30 @@ arenap_kind_name(unsigned kind)
 }
 
 /* --- By pool --- */
+
+/* Who changes one may be made to wait while it does. */
+#define COUNTED_TRIES 1000
+
+size_t
+arenap_counted_short(struct counted *counted)
+{
+    size_t both = 0;
+
+    for (int i = 0; i < COUNTED_TRIES; i++) {
+        uint32_t changes =
+            atomic_load_explicit(&counted->changes, memory_order_acquire);
+
+        both = __atomic_load_n(&counted->all, __ATOMIC_RELAXED)
+               - __atomic_load_n(&counted->longer, __ATOMIC_RELAXED);
+        atomic_thread_fence(memory_order_acquire);
+        if (changes % 2 == 0
+            && atomic_load_explicit(&counted->changes, memory_order_relaxed)
+                   == changes)
+            break;
+        sched_yield();
+    }
+    return both;
+}
 
 static void
 pool_read(arena_usage_pool_t *pool, unsigned from)
@@ -211,7 +237,7 @@ arena_usage(arena_usage_t *out, size_t size)
     arenap_phantom_scan();
     usage.pending = arenap_cleaner_pending();
     usage.collections = collector.collections;
-    usage.reclaimed = collector.reclaimed;
+    usage.reclaimed = collector.reclaimed + arenap_payload_reclaimed();
     usage.waits = budget.waits;
     usage.wait_ns = budget.wait_ns;
     usage.failures = budget.failures;

@@ -445,6 +445,44 @@ START_TEST(test_limit_of_parent_is_free_again_after_child_reset)
 }
 END_TEST
 
+#define OTHERS 400
+
+static arena_t *others[OTHERS];
+static arena_kind_t others_kind;
+
+/* The parent is closed while its child gives back what it had; many arenas
+ * with a limit come after it. */
+static void
+close_parent_and_open_others(void *arg)
+{
+    (void)arg;
+    expect_ok(arena_close(parent));
+    for (size_t i = 0; i < OTHERS / 2; i++)
+        expect_ok(arena_close(others[i]));
+    for (size_t i = 0; i < OTHERS; i++)
+        others[i] = open_under(NULL, others_kind, MIB);
+}
+
+START_TEST(test_limit_of_others_is_not_touched_by_an_orphan)
+{
+    others_kind = kinds[_i];
+    for (size_t i = 0; i < OTHERS / 2; i++)
+        others[i] = open_under(NULL, others_kind, MIB);
+    parent = open_under(NULL, others_kind, MIB);
+    child = open_under(parent, others_kind, 0);
+    expect_ok(arena_alloc(child, 100000));
+    expect_ok(arena_on_close(child, close_parent_and_open_others, NULL));
+    expect_ok(arena_reset(child));
+    ck_assert(!arena_is_alive(child));
+    for (size_t i = 0; i < OTHERS; i++) {
+        expect_ok(arena_alloc(others[i], MIB / 2));
+        expect_fail(arena_alloc(others[i], MIB), ENOMEM, "1048576");
+        expect_ok(arena_close(others[i]));
+    }
+    expect_usage(before);
+}
+END_TEST
+
 START_TEST(test_usage_counts_bytes_of_a_child_once)
 {
     arena_usage_t opened;
@@ -477,6 +515,7 @@ add_open_and_limit(Suite *suite)
     add_for_kinds(limit, test_limit_of_parent_counts_bytes_of_descendants);
     add_for_kinds(limit, test_limit_of_child_is_its_own);
     add_for_kinds(limit, test_limit_of_parent_is_free_again_after_child_reset);
+    add_for_kinds(limit, test_limit_of_others_is_not_touched_by_an_orphan);
     add_for_kinds(limit, test_usage_counts_bytes_of_a_child_once);
     suite_add_tcase(suite, limit);
 }

@@ -72,13 +72,13 @@ child_adopts_what_a_vanished_thread_owned(void)
     NEED(arena_close(vanished_arena) == 0);
 }
 
-static int actions;
+static atomic_int actions;
 
 static void
 count_action(void *arg)
 {
     (void)arg;
-    actions++;
+    atomic_fetch_add(&actions, 1);
 }
 
 static void
@@ -239,6 +239,45 @@ child_that_changes_everything(void)
     NEED(arena_set_limit(0) == 0);
     collect_times(2);
     _exit(EXIT_SUCCESS);
+}
+
+static void
+child_needs_actions(int least)
+{
+    uint64_t start = clock_ns();
+
+    while (atomic_load(&actions) < least
+           && clock_ns() - start < test_patience() * 1000 * MS_NS)
+        sleep_ms(1);
+    NEED(atomic_load(&actions) >= least);
+    _exit(EXIT_SUCCESS);
+}
+
+/* Two that make an action due, and ask the library for nothing after that. */
+static void
+child_that_frees(void)
+{
+    alarm(CHILD_SECONDS);
+    arena_free(watched_block);
+    child_needs_actions(1);
+}
+
+static void *
+unwatched_garbage_main(void *arg)
+{
+    for (size_t i = 0; i < 4000; i++)
+        (void)arena_alloc(NULL, 100000);
+    return arg;
+}
+
+static void
+child_that_allocates(void)
+{
+    alarm(CHILD_SECONDS);
+    watched_block = NULL;
+    run_in_thread(unwatched_garbage_main, NULL);
+    NEED(arena_alloc(NULL, 100) != NULL);
+    child_needs_actions(1);
 }
 
 static pid_t
@@ -495,6 +534,15 @@ START_TEST(test_fork_by_another_thread_works_too)
 }
 END_TEST
 
+START_TEST(test_fork_what_falls_due_in_the_child_is_run_there)
+{
+    for (size_t i = 0; i < 5; i++) {
+        fork_once(child_that_frees, i);
+        fork_once(child_that_allocates, i);
+    }
+}
+END_TEST
+
 /* What a child drops, closes and reserves is nothing to its parent. */
 START_TEST(test_fork_leaves_the_parent_as_it_was)
 {
@@ -540,6 +588,8 @@ main(void)
         load, test_fork_while_others_wait_for_memory_child_can_do_everything);
     tcase_add_test(nested, test_fork_by_a_child_works_too);
     tcase_add_test(nested, test_fork_by_another_thread_works_too);
+    tcase_add_test(nested,
+                   test_fork_what_falls_due_in_the_child_is_run_there);
     tcase_add_test(nested, test_fork_leaves_the_parent_as_it_was);
     return run_suite(suite);
 }

@@ -364,6 +364,74 @@ START_TEST(test_hooks_of_the_program_and_of_the_library_are_called)
 }
 END_TEST
 
+/* Plug-ins of the program, each of which calls what it found. */
+#define PLUGINS 8
+
+static GC_start_callback_proc plugin_found[PLUGINS];
+static atomic_int plugin_calls;
+
+static void
+plugin_call(int plugin)
+{
+    atomic_fetch_add(&plugin_calls, 1);
+    if (plugin_found[plugin] != NULL)
+        plugin_found[plugin]();
+}
+
+#define PLUGIN(i)                                                             \
+    static void GC_CALLBACK plugin_##i(void)                                  \
+    {                                                                         \
+        plugin_call(i);                                                       \
+    }
+PLUGIN(0)
+PLUGIN(1)
+PLUGIN(2)
+PLUGIN(3)
+PLUGIN(4)
+PLUGIN(5)
+PLUGIN(6)
+PLUGIN(7)
+
+static const GC_start_callback_proc plugins[PLUGINS] = {
+    plugin_0, plugin_1, plugin_2, plugin_3,
+    plugin_4, plugin_5, plugin_6, plugin_7};
+
+START_TEST(test_hooks_of_many_plugins_are_called_and_ours_too)
+{
+    GC_INIT();
+    setup();
+    for (int i = 0; i < PLUGINS; i++) {
+        plugin_found[i] = GC_get_start_callback();
+        GC_set_start_callback(plugins[i]);
+        atomic_store(&plugin_calls, 0);
+        run_in_thread(garbage_main, NULL);
+        collect_scrubbed();
+        ck_assert_int_ge(atomic_load(&plugin_calls), i + 1);
+        expect_nearly_all(queue_drain(), 100);
+    }
+}
+END_TEST
+
+/* A program that does as the library: who is not in front puts itself
+ * there. */
+START_TEST(test_hook_that_is_put_back_again_and_again_is_called)
+{
+    GC_INIT();
+    setup();
+    for (int i = 0; i < 3 * PLUGINS; i++) {
+        if (GC_get_start_callback() != plugin_0) {
+            plugin_found[0] = GC_get_start_callback();
+            GC_set_start_callback(plugin_0);
+        }
+        atomic_store(&plugin_calls, 0);
+        run_in_thread(garbage_main, NULL);
+        collect_scrubbed();
+        ck_assert_int_ge(atomic_load(&plugin_calls), 1);
+        expect_nearly_all(queue_drain(), 100);
+    }
+}
+END_TEST
+
 /* --- Collections that the program runs --- */
 
 static void *
@@ -498,6 +566,9 @@ main(void)
     tcase_add_loop_test(
         bare, test_hooks_of_the_program_and_of_the_library_are_called,
         HOOKS_BEFORE, HOOKS_AFTER_IMPOLITE + 1);
+    tcase_add_test(bare, test_hooks_of_many_plugins_are_called_and_ours_too);
+    tcase_add_test(bare,
+                   test_hook_that_is_put_back_again_and_again_is_called);
     tcase_add_loop_test(bare,
                         test_collection_of_the_programs_own_runs_actions, 0,
                         3);

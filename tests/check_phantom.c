@@ -198,7 +198,7 @@ START_TEST(test_enqueue_lets_go_of_a_living_referent)
 }
 END_TEST
 
-START_TEST(test_enqueue_without_a_queue_is_false_and_keeps_the_referent)
+START_TEST(test_enqueue_without_a_queue_is_false_and_lets_go)
 {
     arena_phantom_t *phantom;
     void *block = keep_block(64);
@@ -207,7 +207,8 @@ START_TEST(test_enqueue_without_a_queue_is_false_and_keeps_the_referent)
     errno = ERRNO_UNTOUCHED;
     ck_assert(!arena_phantom_enqueue(phantom));
     ck_assert_int_eq(errno, ERRNO_UNTOUCHED);
-    ck_assert(arena_phantom_refers_to(phantom, block));
+    ck_assert(arena_phantom_refers_to(phantom, NULL));
+    ck_assert(!arena_phantom_enqueue(phantom));
     arena_phantom_free(phantom);
 }
 END_TEST
@@ -784,11 +785,11 @@ START_TEST(test_queue_free_leaves_its_phantoms_without_a_queue)
     ck_assert(arena_phantom_enqueue(in));
     arena_queue_free(queue);
     ck_assert(!arena_phantom_enqueue(in));
-    ck_assert(!arena_phantom_enqueue(waiting));
     ck_assert(arena_phantom_refers_to(waiting, block));
     ck_assert_ptr_eq(arena_phantom_data(waiting), &in);
-    arena_free(block);
+    ck_assert(!arena_phantom_enqueue(waiting));
     ck_assert(arena_phantom_refers_to(waiting, NULL));
+    arena_free(block);
     arena_phantom_free(done);
     arena_phantom_free(waiting);
     arena_phantom_free(in);
@@ -999,13 +1000,12 @@ add_making(Suite *suite)
     tcase_add_test(by_hand, test_clear_then_enqueue_still_succeeds_once);
     tcase_add_test(by_hand, test_enqueue_lets_go_of_a_living_referent);
     tcase_add_test(
-        by_hand, test_enqueue_without_a_queue_is_false_and_keeps_the_referent);
+        by_hand, test_enqueue_without_a_queue_is_false_and_lets_go);
     tcase_add_test(by_hand,
                    test_free_leaves_the_queue_and_forgets_the_referent);
     tcase_add_test(by_hand, test_arena_free_tells_at_once);
     tcase_add_test(by_hand,
                    test_buffer_freed_by_hand_tells_at_once_and_only_once);
-    tcase_add_test(by_hand, test_buffers_dropped_are_told);
     tcase_add_test(by_hand,
                    test_arena_free_tells_all_in_the_order_they_were_made);
     tcase_add_test(by_hand, test_realloc_and_resize_tell_when_they_move);
@@ -1029,6 +1029,7 @@ add_death(Suite *suite)
     tcase_add_test(death, test_death_of_cycles_is_told_in_one_collection);
     tcase_add_test(death, test_data_is_kept_until_the_phantom_is_freed);
     tcase_add_test(death, test_death_of_an_arena_with_actions_is_told_once);
+    tcase_add_test(death, test_buffers_dropped_are_told);
     suite_add_tcase(suite, death);
 }
 
