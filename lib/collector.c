@@ -38,6 +38,7 @@
 #include "maps.h"
 #include "os.h"
 #include "roots.h"
+#include "stop.h"
 #include "thread.h"
 
 enum collector_state { NOT_STARTED, STARTED, UNUSABLE };
@@ -74,9 +75,11 @@ hook_start(void)
 static void GC_CALLBACK
 hook_roots(void)
 {
+    collector.pushes = 0;
+    arenap_stop_before_stacks(__builtin_frame_address(0));
     if (collector.next_roots != NULL)
         collector.next_roots();
-    collector.pushes = 0;
+    arenap_stop_after_stacks();
     arenap_roots_push();
 }
 
@@ -127,6 +130,14 @@ arenap_collector_push_now(const void *lo, const void *hi)
     } from = {lo}, to = {hi};
 
     GC_push_all_eager(from.out, to.out);
+}
+
+void
+arenap_collector_stack_base(void *handle, uintptr_t base)
+{
+    struct GC_stack_base bottom = {.mem_base = (void *)base};
+
+    GC_set_stackbottom(handle, &bottom);
 }
 
 bool
@@ -196,6 +207,14 @@ heap_begin(void)
     size_t share = arena_limit() / 8;
 
     GC_expand_hp(share < HEAP_FIRST ? share : HEAP_FIRST);
+}
+
+void
+arenap_collector_prepare(int suspend, int restart)
+{
+    GC_set_suspend_signal(suspend);
+    GC_set_thr_restart_signal(restart);
+    GC_set_warn_proc(GC_ignore_warn_proc);
 }
 
 static void
@@ -285,6 +304,9 @@ attach_slow(struct thread *self)
                                "the collector cannot register this thread");
         how = ATTACHED_OURS;
     }
+    arenap_stop_unblock();
+    self->handle = GC_get_my_stackbottom(&base);
+    self->base = (uintptr_t)base.mem_base;
     arenap_roots_thread(self);
     atomic_store_explicit(&self->attached, how, memory_order_release);
     return 0;

@@ -346,8 +346,8 @@ arena_free(void *block)
 
 /* The bytes from ptr to the end of its block, less the collector's slop; or
  * NO_BLOCK. */
-static size_t
-block_room(void *ptr)
+size_t
+arenap_heap_room(void *ptr)
 {
     size_t size, room = NO_BLOCK;
     void *base;
@@ -418,7 +418,7 @@ arena_realloc(void *block, size_t size)
         fail_no_block(block);
         return NULL;
     }
-    room = block_room(block);
+    room = arenap_heap_room(block);
     if (room == NO_BLOCK) {
         fail_no_block(block);
         return NULL;
@@ -479,7 +479,7 @@ arena_usable_size(void *block)
     if (block == NULL || self == NULL)
         return 0;
     if (arenap_collector_find(block, &base, &own) != BLOCK_NONE) {
-        room = block_room(block);
+        room = arenap_heap_room(block);
         return room != NO_BLOCK ? room : 0;
     }
     return is_libc_block(self, block) ? arenap_os_usable(block) : 0;

@@ -16,6 +16,7 @@
 #include "os.h"
 #include "pagemap.h"
 #include "roots.h"
+#include "stop.h"
 #include "thread.h"
 
 /* --- Thread-local storage ---
@@ -165,6 +166,10 @@ void
 arenap_roots_thread(struct thread *self)
 {
     arenap_roots_stack(self);
+    /* Above it the main stack goes on, with argv and environ. */
+    if (self->base > atomic_load(&self->stack_lo)
+        && self->base < atomic_load(&self->stack_hi))
+        atomic_store(&self->stack_hi, self->base);
     atomic_store_explicit(&self->tcb, tls_control_block(),
                           memory_order_release);
 }
@@ -324,13 +329,12 @@ hole_visit(uintptr_t lo, uintptr_t hi, void *context)
     }
 }
 
-/* Stacks of attached threads.  The main one's mapping goes on above the
- * stack, with argv and environ, which the collector does not scan. */
+/* Stacks of attached threads, as far as the collector searches them. */
 static void
 stacks_each(maps_visit *visit, void *context)
 {
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next)
-        if (atomic_load(&t->attached) != ATTACHED_NOT
+        if (atomic_load(&t->attached) != ATTACHED_NOT && !t->astray
             && atomic_load(&t->stack_hi) != 0)
             visit(atomic_load(&t->stack_lo), atomic_load(&t->stack_hi),
                   context);
@@ -418,6 +422,8 @@ arenap_roots_push(void)
     /* Never collect with a part of the roots. */
     if (atomic_load(&roots.wide)
         && (!arenap_maps_each(mapping_push, &all) || !all))
+        all = false;
+    if (arenap_stop_is_partial() || !all)
         arenap_maps_collector_each(keep_all, NULL);
 }
 

@@ -1,0 +1,114 @@
+/* threads.c: see interposer.h. */
+
+#include "config.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "../include/arena.h"
+#include "interposer.h"
+
+/* --- Threads --- */
+
+/* What a new thread is told: collected memory.  libc keeps the pointer in the
+ * new thread's control block, which is searched as any mapping. */
+struct errand {
+    void *(*routine)(void *);
+    void *arg;
+};
+
+static pthread_key_t key_of_credit;
+
+/* Attached first: until then no register of this thread is searched, and the
+ * errand holds the pointer.  libarena's own threads do not come here. */
+static void *
+thread_main(void *arg)
+{
+    struct errand errand;
+
+    if (arenap_mode_now() == MODE_COLLECT) {
+        arenap_inside++;
+        arena_thread_attach();
+        arenap_inside--;
+    } else {
+        pthread_setspecific(key_of_credit, &key_of_credit);
+    }
+    errand = *(struct errand *)arg;
+    free(arg);
+    errno = 0;
+    return errand.routine(errand.arg);
+}
+
+int
+arenap_threads_create_quietly(pthread_t *thread, const pthread_attr_t *attr,
+                              void *(*routine)(void *), void *arg)
+{
+    int error;
+
+    arenap_inside++;
+    error = REAL(pthread_create)(thread, attr, routine, arg);
+    arenap_inside--;
+    return error;
+}
+
+int
+arenap_threads_attr_quietly(pthread_t thread, pthread_attr_t *attr)
+{
+    int error;
+
+    arenap_inside++;
+    error = REAL(pthread_getattr_np)(thread, attr);
+    arenap_inside--;
+    return error;
+}
+
+INTERPOSE int
+pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+               void *(*routine)(void *), void *arg)
+{
+    struct errand *errand;
+    int error;
+
+    if (arenap_mode_now() == MODE_EARLY || arenap_inside != 0)
+        return REAL(pthread_create)(thread, attr, routine, arg);
+    errand = malloc(sizeof *errand);
+    if (errand == NULL)
+        return EAGAIN;
+    *errand = (struct errand){.routine = routine, .arg = arg};
+    error = REAL(pthread_create)(thread, attr, thread_main, errand);
+    if (error != 0)
+        free(errand);
+    return error;
+}
+
+static void
+thread_end(void *unused)
+{
+    (void)unused;
+    arenap_memory_settle();
+}
+
+/* --- Fork --- */
+
+/* Between the collector's preparation and its end nobody may ask it for
+ * memory; handlers of others may run there. */
+static void
+fork_begin(void)
+{
+    arenap_inside++;
+}
+
+static void
+fork_end(void)
+{
+    arenap_inside--;
+}
+
+void
+arenap_threads_start(void)
+{
+    pthread_key_create(&key_of_credit, thread_end);
+    pthread_atfork(fork_begin, fork_end, fork_end);
+}
