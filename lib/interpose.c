@@ -3,19 +3,16 @@
 #include "config.h"
 
 #include <dlfcn.h>
-#include <errno.h>
 
 #include "../include/arena/heap.h"
 #include "cleaner.h"
 #include "collected.h"
 #include "collector.h"
-#include "error.h"
 #include "heap.h"
 #include "internal.h"
 #include "interpose.h"
 #include "linkage.h"
 #include "os.h"
-#include "roots.h"
 #include "stop.h"
 #include "thread.h"
 
@@ -49,10 +46,7 @@ arena_interpose_start(int suspend, int restart)
     }
     if (arena_thread_attach() != 0)
         return -1;
-    arenap_roots_widen();
-    if (!arenap_collector_can_collect())
-        return arenap_fail(ENOTSUP, "the mappings cannot be read here");
-    return 0;
+    return arena_set_roots(ARENA_ROOTS_ALL);
 }
 
 bool

@@ -4,18 +4,15 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <malloc.h>
-#include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/select.h>
-#include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../include/arena/budget.h"
@@ -74,6 +71,14 @@ bypass(void)
         {"pthread_getattr_np", (void *)arenap_threads_attr_quietly},
         BYPASS(malloc_usable_size),
         BYPASS(malloc_trim),
+        BYPASS(sigaction),
+        BYPASS(signal),
+        BYPASS(pthread_sigmask),
+        BYPASS(sigsuspend),
+        BYPASS(sem_wait),
+        BYPASS(sem_timedwait),
+        BYPASS(select),
+        BYPASS(usleep),
     };
 
     arena_interpose_bypass(own, sizeof own / sizeof *own);
