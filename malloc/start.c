@@ -181,13 +181,14 @@ print_stats(void)
     arena_usage_t usage;
 
     arena_usage(&usage, sizeof usage);
-    fprintf(stderr,
+    /* Many programs have closed the stream by now. */
+    dprintf(STDERR_FILENO,
             "arena: %s, %zu KB reserved at the end, %zu KB at most, "
             "%" PRIu64 " collections\n",
             collects ? "collect" : "explicit", usage.reserved >> 10,
             usage.peak >> 10, usage.collections);
     if (start.reason != NULL)
-        fprintf(stderr, "arena: not collected: %s\n", start.reason);
+        dprintf(STDERR_FILENO, "arena: not collected: %s\n", start.reason);
 }
 
 static void

@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
+#include <threads.h>
 
 #include "../include/arena.h"
 #include "interposer.h"
@@ -17,7 +17,10 @@
 /* What a new thread is told: collected memory.  libc keeps the pointer in the
  * new thread's control block, which is searched as any mapping. */
 struct errand {
-    void *(*routine)(void *);
+    union {
+        void *(*posix)(void *);
+        thrd_start_t c11;
+    } routine;
     void *arg;
 };
 
@@ -25,8 +28,8 @@ static pthread_key_t key_of_credit;
 
 /* Attached first: until then no register of this thread is searched, and the
  * errand holds the pointer.  libarena's own threads do not come here. */
-static void *
-thread_main(void *arg)
+static struct errand
+errand_take(void *arg)
 {
     struct errand errand;
 
@@ -40,7 +43,39 @@ thread_main(void *arg)
     errand = *(struct errand *)arg;
     free(arg);
     errno = 0;
-    return errand.routine(errand.arg);
+    return errand;
+}
+
+static struct errand *
+errand_new(void *arg)
+{
+    struct errand *errand = malloc(sizeof *errand);
+
+    if (errand != NULL)
+        errand->arg = arg;
+    return errand;
+}
+
+static bool
+is_plain(void)
+{
+    return arenap_mode_now() == MODE_EARLY || arenap_inside != 0;
+}
+
+static void *
+thread_main(void *arg)
+{
+    struct errand errand = errand_take(arg);
+
+    return errand.routine.posix(errand.arg);
+}
+
+static int
+thread_main_c11(void *arg)
+{
+    struct errand errand = errand_take(arg);
+
+    return errand.routine.c11(errand.arg);
 }
 
 int
@@ -73,14 +108,32 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attr,
     struct errand *errand;
     int error;
 
-    if (arenap_mode_now() == MODE_EARLY || arenap_inside != 0)
+    if (is_plain())
         return REAL(pthread_create)(thread, attr, routine, arg);
-    errand = malloc(sizeof *errand);
+    errand = errand_new(arg);
     if (errand == NULL)
         return EAGAIN;
-    *errand = (struct errand){.routine = routine, .arg = arg};
+    errand->routine.posix = routine;
     error = REAL(pthread_create)(thread, attr, thread_main, errand);
     if (error != 0)
+        free(errand);
+    return error;
+}
+
+INTERPOSE int
+thrd_create(thrd_t *thread, thrd_start_t routine, void *arg)
+{
+    struct errand *errand;
+    int error;
+
+    if (is_plain())
+        return REAL(thrd_create)(thread, routine, arg);
+    errand = errand_new(arg);
+    if (errand == NULL)
+        return thrd_nomem;
+    errand->routine.c11 = routine;
+    error = REAL(thrd_create)(thread, thread_main_c11, errand);
+    if (error != thrd_success)
         free(errand);
     return error;
 }

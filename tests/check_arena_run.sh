@@ -128,4 +128,25 @@ for mode in collect explicit; do
         >"$tmp/out" 2>"$tmp/err" && fault "no limit in mode $mode"
 done
 
+# --- Linked, not preloaded ----------------------------------------------------
+
+cat >"$tmp/linked.c" <<'END'
+#include <stdlib.h>
+
+int
+main(void)
+{
+    for (int i = 0; i < 1000; i++)
+        if (malloc(1000) == NULL)
+            return 1;
+    return 0;
+}
+END
+# shellcheck disable=SC2086
+${CC:-cc} -fno-builtin -o "$tmp/linked" "$tmp/linked.c" \
+    -L"$build/malloc/.libs" -L"$build/lib/.libs" -larena-malloc \
+    -Wl,-rpath,"$build/malloc/.libs" || fault "cannot be linked"
+ARENA_STATS=1 "$tmp/linked" >"$tmp/out" 2>"$tmp/err" || fault "linked: fails"
+grep -q '^arena: collect, ' "$tmp/err" || fault "linked: does not collect"
+
 exit "$status"
