@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -25,6 +26,7 @@ INTERPOSE_TLS unsigned arenap_inside;
 static struct {
     const char *reason; /* why nothing is collected, if it was asked for */
     pid_t pid;          /* of whom reports are wanted */
+    int error;          /* stderr, which many programs close at their end */
 } start;
 
 void *
@@ -136,6 +138,9 @@ wants_collection(void)
 
 /* --- The beginning and the end --- */
 
+/* Above the numbers that programs name themselves. */
+#define ERROR_FILE 100
+
 void
 arenap_mode_give_up(void)
 {
@@ -159,6 +164,8 @@ interposer_start(void)
     arenap_options.ignore_free = wish_is_on("ARENA_IGNORE_FREE");
     arenap_options.stats = wish_is_on("ARENA_STATS");
     arenap_options.report = wish("ARENA_REPORT");
+    if (arenap_options.stats)
+        start.error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, ERROR_FILE);
     bypass();
     if (wants_collection()) {
         if (arena_interpose_start(arenap_signals_suspend(),
@@ -181,14 +188,13 @@ print_stats(void)
     arena_usage_t usage;
 
     arena_usage(&usage, sizeof usage);
-    /* Many programs have closed the stream by now. */
-    dprintf(STDERR_FILENO,
+    dprintf(start.error,
             "arena: %s, %zu KB reserved at the end, %zu KB at most, "
             "%" PRIu64 " collections\n",
             collects ? "collect" : "explicit", usage.reserved >> 10,
             usage.peak >> 10, usage.collections);
     if (start.reason != NULL)
-        dprintf(STDERR_FILENO, "arena: not collected: %s\n", start.reason);
+        dprintf(start.error, "arena: not collected: %s\n", start.reason);
 }
 
 static void

@@ -113,6 +113,7 @@ sh "$tmp/outer" >"$tmp/out" 2>"$tmp/err"
 
 expect 0 '' '^arena: collect, .* collections$' --stats true
 expect 0 '' '^arena: explicit, ' --stats --mode explicit true
+expect 0 'hello' '^arena: collect, ' --stats env echo hello
 expect 0 '' '' --limit 50% true
 expect 0 '' '' --ignore-free --gc-every 64k true
 expect 0 '' '' --report "$tmp/report" true
