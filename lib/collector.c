@@ -215,6 +215,10 @@ arenap_collector_prepare(int suspend, int restart)
     GC_set_suspend_signal(suspend);
     GC_set_thr_restart_signal(restart);
     GC_set_warn_proc(GC_ignore_warn_proc);
+    /* Libraries' data is found with the mappings.  Going through the list of
+     * libraries takes a lock of the loader's, which another thread may hold
+     * while it waits for memory. */
+    GC_set_no_dls(1);
 }
 
 static void

@@ -19,6 +19,15 @@
 #include "stop.h"
 #include "thread.h"
 
+/* --- Where --- */
+
+enum { ROOTS_UNSET = -1 };
+
+static struct {
+    _Atomic int mode;    /* arena_roots_t that the program chose, or unset */
+    _Atomic bool wide;   /* all mappings are pushed */
+} roots = {.mode = ROOTS_UNSET};
+
 /* --- Thread-local storage ---
  *
  * glibc keeps, for each thread, a vector of the addresses of the modules'
@@ -35,6 +44,7 @@ static struct {
     struct tls_module *module;
     size_t count, room;
     unsigned long long loads, unloads; /* the loader's counters */
+    bool known;
 } tls;
 
 static bool
@@ -81,12 +91,16 @@ tls_visit(struct dl_phdr_info *info, size_t size, void *context)
     return 0;
 }
 
+/* Thread-local storage is in some mapping: where all of them are searched the
+ * loader need not be asked, which takes a lock of its own. */
 void
 arenap_roots_prepare(void)
 {
     bool fresh = true;
 
-    dl_iterate_phdr(tls_visit, &fresh);
+    tls.known = !atomic_load(&roots.wide);
+    if (tls.known)
+        dl_iterate_phdr(tls_visit, &fresh);
 }
 
 #if defined(__x86_64__) && defined(__GLIBC__)
@@ -305,13 +319,6 @@ static struct {
 
 /* --- All mappings --- */
 
-enum { ROOTS_UNSET = -1 };
-
-static struct {
-    _Atomic int mode;    /* arena_roots_t that the program chose, or unset */
-    _Atomic bool wide;   /* all mappings are pushed */
-} roots = {.mode = ROOTS_UNSET};
-
 struct hole {
     uintptr_t lo, hi; /* a part of a mapping still to be pushed */
     uintptr_t cut_lo, cut_hi;
@@ -414,14 +421,16 @@ arenap_roots_push(void)
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
         uintptr_t tcb = atomic_load(&t->tcb);
 
-        if (atomic_load(&t->attached) != ATTACHED_NOT && tcb != 0)
+        if (tls.known && atomic_load(&t->attached) != ATTACHED_NOT
+            && tcb != 0)
             tls_push(tcb);
     }
     for (struct range *r = ranges.first; r != NULL; r = r->next)
         arenap_collector_push(r->lo, r->hi);
     /* Never collect with a part of the roots. */
     if (atomic_load(&roots.wide)
-        && (!arenap_maps_each(mapping_push, &all) || !all))
+            ? !arenap_maps_each(mapping_push, &all) || !all
+            : !tls.known)
         all = false;
     if (arenap_stop_is_partial() || !all)
         arenap_maps_collector_each(keep_all, NULL);

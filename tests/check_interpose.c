@@ -69,6 +69,7 @@ static const char *const stacks[] = {
 static const char *const threads[] = {
     "short_threads", "destructors", "wrong_key", "timer_thread",
     "cancel",        "deepbind",    "fork",      "vfork",
+    "loader_lock",
 };
 
 static const char *const signals[] = {

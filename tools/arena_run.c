@@ -223,8 +223,7 @@ search(const char *name)
     }
 }
 
-/* The loader drops what was preloaded when rights are gained by the program.
- */
+/* The loader drops what was preloaded when the program gains rights. */
 static void
 refuse_privileged(const char *path, const struct stat *status)
 {

@@ -13,6 +13,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <link.h>
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
@@ -238,6 +239,7 @@ case_short_threads(void)
     }
 }
 
+static atomic_bool stop_churning;
 static void **(*module_slots)(void);
 
 static void
@@ -270,6 +272,37 @@ case_tls_module(void)
     churn();
     look(module_slots());
     hold_while_churning(hold_module);
+}
+
+/* Memory from inside the loader's lock. */
+static int
+visit_module(struct dl_phdr_info *info, size_t size, void *unused)
+{
+    (void)info;
+    (void)size;
+    (void)unused;
+    free(malloc(1000));
+    churn_bytes((size_t)20 << 10);
+    return 0;
+}
+
+static void *
+visit_modules(void *unused)
+{
+    for (int i = 0; i < 100; i++)
+        dl_iterate_phdr(visit_module, NULL);
+    atomic_store(&stop_churning, true);
+    return unused;
+}
+
+static void
+case_loader_lock(void)
+{
+    pthread_t thread = thread_start(visit_modules, NULL);
+
+    while (!atomic_load(&stop_churning))
+        churn_bytes((size_t)1 << 20);
+    pthread_join(thread, NULL);
 }
 
 /* A library that prefers its own symbols has our malloc all the same. */
@@ -430,7 +463,6 @@ case_aligned(void)
 /* --- Stacks ------------------------------------------------------------ */
 
 static ucontext_t main_context, coroutine_context;
-static atomic_bool stop_churning;
 
 static NOINLINE void
 on_stack_slots(void (*between)(void))
@@ -1051,6 +1083,7 @@ static const struct {
     {"tls_module", case_tls_module},
     {"short_threads", case_short_threads},
     {"deepbind", case_deepbind},
+    {"loader_lock", case_loader_lock},
     {"specific", case_specific},
     {"mmap", case_mmap},
     {"mmap_often", case_mmap_often},
