@@ -43,6 +43,7 @@
 #include "payload.h"
 #include "phantom.h"
 #include "roots.h"
+#include "stop.h"
 #include "thread.h"
 
 enum collector_state { NOT_STARTED, STARTED, UNUSABLE };
@@ -82,6 +83,7 @@ struct ladder {
     bool inside[RUNGS];    /* what it calls has not returned */
     unsigned count;        /* of rungs in use */
     unsigned depth;        /* of rungs that are being called */
+    void (*before)(void); /* or NULL: before anything is called */
     void (*work)(void);
 };
 
@@ -94,8 +96,9 @@ ladder_call(struct ladder *ladder, unsigned rung)
         rung--;
     if (ladder->inside[rung])
         return;
+    if (ladder->depth++ == 0 && ladder->before != NULL)
+        ladder->before();
     ladder->inside[rung] = true;
-    ladder->depth++;
     if (ladder->next[rung] != NULL)
         ladder->next[rung]();
     ladder->inside[rung] = false;
@@ -176,21 +179,30 @@ start_work(void)
     arenap_phantom_collecting();
 }
 
-/* All threads are stopped. */
+/* All threads are stopped, and the collector has not looked at their
+ * stacks. */
+static void
+roots_before(void)
+{
+    collector.pushes = 0;
+    arenap_stop_before_stacks(__builtin_frame_address(0));
+}
+
 static void
 roots_work(void)
 {
+    arenap_stop_after_stacks();
     /* The other hook takes the collector's lock to be set. */
     if (!collector.began)
         arenap_cleaner_kick();
     collector.began = false;
-    collector.pushes = 0;
     arenap_roots_push();
 }
 
 static struct ladder on_start = {.rung = RUNGS_OF(on_start),
                                  .work = start_work};
 static struct ladder on_roots = {.rung = RUNGS_OF(on_roots),
+                                 .before = roots_before,
                                  .work = roots_work};
 
 void
@@ -251,6 +263,14 @@ arenap_collector_push_now(const void *lo, const void *hi)
     } from = {lo}, to = {hi};
 
     GC_push_all_eager(from.out, to.out);
+}
+
+void
+arenap_collector_stack_base(void *handle, uintptr_t base)
+{
+    struct GC_stack_base bottom = {.mem_base = (void *)base};
+
+    GC_set_stackbottom(handle, &bottom);
 }
 
 bool
@@ -343,6 +363,18 @@ heap_begin(void)
     GC_expand_hp(share < HEAP_FIRST ? share : HEAP_FIRST);
 }
 
+void
+arenap_collector_prepare(int suspend, int restart)
+{
+    GC_set_suspend_signal(suspend);
+    GC_set_thr_restart_signal(restart);
+    GC_set_warn_proc(GC_ignore_warn_proc);
+    /* Libraries' data is found with the mappings.  Going through the list of
+     * libraries takes a lock of the loader's, which another thread may hold
+     * while it waits for memory. */
+    GC_set_no_dls(1);
+}
+
 static void
 collector_init(struct thread *self)
 {
@@ -429,6 +461,9 @@ attach_slow(struct thread *self)
                                "the collector cannot register this thread");
         how = ATTACHED_OURS;
     }
+    arenap_stop_unblock();
+    self->handle = GC_get_my_stackbottom(&base);
+    self->base = (uintptr_t)base.mem_base;
     arenap_roots_thread(self);
     atomic_store_explicit(&self->attached, how, memory_order_release);
     return 0;

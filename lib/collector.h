@@ -35,6 +35,10 @@ enum block {
 int arenap_collector_start(void);
 bool arenap_collector_started(void);
 
+/* Before it is started, for a program that knows nothing of it: the signals
+ * to stop and restart threads by, and no warnings. */
+void arenap_collector_prepare(int suspend, int restart);
+
 /* No collection from now on: not all pointers can be seen. */
 void arenap_collector_forbid(void);
 
@@ -114,6 +118,9 @@ void arenap_collector_figures(struct collector_figures *out);
 
 /* Look for pointers in a range. */
 void arenap_collector_push(const void *lo, const void *hi);
+
+/* Let the search of a thread's stack end there, given the thread's handle. */
+void arenap_collector_stack_base(void *handle, uintptr_t base);
 
 /* Nothing in a range of the collector's memory is freed this time. */
 void arenap_collector_keep_all(uintptr_t lo, uintptr_t hi);

@@ -349,8 +349,8 @@ arena_free(void *block)
 
 /* The bytes from ptr to the end of its block, less the collector's slop; or
  * NO_BLOCK. */
-static size_t
-block_room(void *ptr)
+size_t
+arenap_heap_room(void *ptr)
 {
     size_t size, room = NO_BLOCK;
     void *base;
@@ -373,7 +373,7 @@ block_room(void *ptr)
 bool
 arenap_heap_is_block(void *ptr)
 {
-    return block_room(ptr) != NO_BLOCK;
+    return arenap_heap_room(ptr) != NO_BLOCK;
 }
 
 /* --- Public --- */
@@ -427,7 +427,7 @@ arena_realloc(void *block, size_t size)
         fail_no_block(block);
         return NULL;
     }
-    room = block_room(block);
+    room = arenap_heap_room(block);
     if (room == NO_BLOCK) {
         fail_no_block(block);
         return NULL;
@@ -488,7 +488,7 @@ arena_usable_size(void *block)
     if (block == NULL || self == NULL)
         return 0;
     if (arenap_collector_find(block, &base, &own) != BLOCK_NONE) {
-        room = block_room(block);
+        room = arenap_heap_room(block);
         return room != NO_BLOCK ? room : 0;
     }
     return is_libc_block(self, block) ? arenap_os_usable(block) : 0;

@@ -21,6 +21,10 @@ void arenap_heap_figures(struct heap_figures *out);
 /* After a collection: give back what is not in use any more. */
 void arenap_heap_settle(void);
 
+/* The bytes from ptr to the end of its block; SIZE_MAX if none that can be
+ * freed begins there. */
+size_t arenap_heap_room(void *ptr);
+
 /* Free what arena_free was given and the collector says is a heap block.
  * False if ptr is not where one begins. */
 bool arenap_heap_free(void *ptr, void *base, size_t size);

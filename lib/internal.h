@@ -31,6 +31,9 @@
  *   roots.c      what the collector looks at beside its own: pins, ranges,
  *                thread-local storage, all writable mappings
  *   maps.c       reading the process's mappings; the collector's own ones
+ *   stop.c       stopping threads of programs that know no collector
+ *   linkage.c    answering what another library calls
+ *   interpose.c  what libarena-malloc asks for
  *   os_linux.c   the system: memory, clock, waiting, limits
  *   error.c      arena_error
  *

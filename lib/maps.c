@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include <dlfcn.h>
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
@@ -18,6 +17,7 @@
 
 #include "collector.h"
 #include "internal.h"
+#include "linkage.h"
 #include "maps.h"
 #include "os.h"
 
@@ -119,80 +119,6 @@ watched_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 
 /* --- Putting them into the collector's linkage table --- */
 
-struct linkage {
-    const char *names;
-    const ElfW(Sym) *symbols;
-    const ElfW(Rela) *slots, *data;
-    size_t slots_size, data_size;
-};
-
-static struct linkage
-linkage_of(const struct link_map *module)
-{
-    struct linkage l = {0};
-
-    for (const ElfW(Dyn) *d = module->l_ld; d->d_tag != DT_NULL; d++) {
-        switch (d->d_tag) {
-        case DT_STRTAB:
-            l.names = (const char *)d->d_un.d_ptr;
-            break;
-        case DT_SYMTAB:
-            l.symbols = (const ElfW(Sym) *)d->d_un.d_ptr;
-            break;
-        case DT_JMPREL:
-            l.slots = (const ElfW(Rela) *)d->d_un.d_ptr;
-            break;
-        case DT_PLTRELSZ:
-            l.slots_size = d->d_un.d_val;
-            break;
-        case DT_RELA:
-            l.data = (const ElfW(Rela) *)d->d_un.d_ptr;
-            break;
-        case DT_RELASZ:
-            l.data_size = d->d_un.d_val;
-            break;
-        default:
-            break;
-        }
-    }
-    return l;
-}
-
-static bool
-slot_set(void **slot, void *function)
-{
-    uintptr_t page = (uintptr_t)slot & ~(ARENA_PAGE - 1);
-
-    /* With full RELRO the table is read-only by now. */
-    if (mprotect((void *)page, ARENA_PAGE, PROT_READ | PROT_WRITE) != 0)
-        return false;
-    __atomic_store_n(slot, function, __ATOMIC_RELEASE);
-    return true;
-}
-
-static bool
-linkage_replace(const struct link_map *module, const struct linkage *l,
-                const char *name, void *function)
-{
-    const ElfW(Rela) *tables[2] = {l->slots, l->data};
-    size_t sizes[2] = {l->slots_size, l->data_size};
-    bool found = false;
-
-    for (int t = 0; t < 2; t++)
-        for (size_t i = 0; i < sizes[t] / sizeof(ElfW(Rela)); i++) {
-            const ElfW(Rela) *r = &tables[t][i];
-            size_t symbol = ELF64_R_SYM(r->r_info);
-
-            if (symbol == 0
-                || strcmp(l->names + l->symbols[symbol].st_name, name) != 0)
-                continue;
-            if (!slot_set((void **)(module->l_addr + r->r_offset), function))
-                return false;
-            found = true;
-        }
-    return found;
-}
-
 /* The library's own data: the collector scans what it must of it. */
 static int
 library_data(struct dl_phdr_info *info, size_t size, void *context)
@@ -234,21 +160,17 @@ watch_earlier(uintptr_t lo, uintptr_t hi, void *context)
 void
 arenap_maps_watch(void)
 {
-    void *function = dlsym(RTLD_DEFAULT, "GC_gcollect");
+    void *collector = dlsym(RTLD_DEFAULT, "GC_gcollect");
     struct link_map *module = NULL;
-    struct linkage linkage;
     Dl_info info;
 
-    if (function == NULL
-        || dladdr1(function, &info, (void **)&module, RTLD_DL_LINKMAP) == 0
-        || module == NULL)
+    if (collector == NULL
+        || dladdr1(collector, &info, (void **)&module, RTLD_DL_LINKMAP) == 0
+        || module == NULL
+        || !arenap_linkage_replace(collector, "mmap", (void *)watched_mmap))
         return;
-    linkage = linkage_of(module);
-    if (linkage.names == NULL || linkage.symbols == NULL
-        || !linkage_replace(module, &linkage, "mmap", (void *)watched_mmap))
-        return;
-    linkage_replace(module, &linkage, "pthread_create",
-                    (void *)watched_pthread_create);
+    arenap_linkage_replace(collector, "pthread_create",
+                           (void *)watched_pthread_create);
     dl_iterate_phdr(library_data, module);
     if (!arenap_collector_is_earlier()
         || arenap_maps_each(watch_earlier, NULL))

@@ -34,6 +34,9 @@ bool arenap_os_readable(const void *address);
 /* Is malloc libc's own?  Not under a checker, or with another one in front. */
 bool arenap_os_malloc_is_libc(void);
 
+/* It is, whatever other libraries get by that name. */
+void arenap_os_malloc_is_bypassed(void);
+
 /* malloc_usable_size. */
 size_t arenap_os_usable(void *block);
 

@@ -128,24 +128,31 @@ arenap_os_readable(const void *address)
     return !fault;
 }
 
+static _Atomic int malloc_known; /* 0: not yet, 1: it is, 2: it is not */
+
+void
+arenap_os_malloc_is_bypassed(void)
+{
+    atomic_store(&malloc_known, 1);
+}
+
 bool
 arenap_os_malloc_is_libc(void)
 {
-    static _Atomic int known; /* 0: not yet, 1: it is, 2: it is not */
     void *function, *other;
     Dl_info of_malloc, of_libc;
 
-    if (atomic_load_explicit(&known, memory_order_relaxed) == 0) {
+    if (atomic_load_explicit(&malloc_known, memory_order_relaxed) == 0) {
         function = dlsym(RTLD_DEFAULT, "malloc");
         other = dlsym(RTLD_DEFAULT, "getenv");
-        atomic_store(&known,
+        atomic_store(&malloc_known,
                      dladdr(function, &of_malloc) != 0
                              && dladdr(other, &of_libc) != 0
                              && of_malloc.dli_fbase == of_libc.dli_fbase
                          ? 1
                          : 2);
     }
-    return atomic_load_explicit(&known, memory_order_relaxed) == 1;
+    return atomic_load_explicit(&malloc_known, memory_order_relaxed) == 1;
 }
 
 size_t

@@ -16,7 +16,17 @@
 #include "os.h"
 #include "pagemap.h"
 #include "roots.h"
+#include "stop.h"
 #include "thread.h"
+
+/* --- Where --- */
+
+enum { ROOTS_UNSET = -1 };
+
+static struct {
+    _Atomic int mode;    /* arena_roots_t that the program chose, or unset */
+    _Atomic bool wide;   /* all mappings are pushed */
+} roots = {.mode = ROOTS_UNSET};
 
 /* --- Thread-local storage ---
  *
@@ -34,6 +44,7 @@ static struct {
     struct tls_module *module;
     size_t count, room;
     unsigned long long loads, unloads; /* the loader's counters */
+    bool known;
 } tls;
 
 static bool
@@ -80,12 +91,16 @@ tls_visit(struct dl_phdr_info *info, size_t size, void *context)
     return 0;
 }
 
+/* Thread-local storage is in some mapping: where all of them are searched the
+ * loader need not be asked, which takes a lock of its own. */
 void
 arenap_roots_prepare(void)
 {
     bool fresh = true;
 
-    dl_iterate_phdr(tls_visit, &fresh);
+    tls.known = !atomic_load(&roots.wide);
+    if (tls.known)
+        dl_iterate_phdr(tls_visit, &fresh);
 }
 
 #if defined(__x86_64__) && defined(__GLIBC__)
@@ -165,6 +180,10 @@ void
 arenap_roots_thread(struct thread *self)
 {
     arenap_roots_stack(self);
+    /* Above it the main stack goes on, with argv and environ. */
+    if (self->base > atomic_load(&self->stack_lo)
+        && self->base < atomic_load(&self->stack_hi))
+        atomic_store(&self->stack_hi, self->base);
     atomic_store_explicit(&self->tcb, tls_control_block(),
                           memory_order_release);
 }
@@ -300,13 +319,6 @@ static struct {
 
 /* --- All mappings --- */
 
-enum { ROOTS_UNSET = -1 };
-
-static struct {
-    _Atomic int mode;    /* arena_roots_t that the program chose, or unset */
-    _Atomic bool wide;   /* all mappings are pushed */
-} roots = {.mode = ROOTS_UNSET};
-
 struct hole {
     uintptr_t lo, hi; /* a part of a mapping still to be pushed */
     uintptr_t cut_lo, cut_hi;
@@ -324,13 +336,12 @@ hole_visit(uintptr_t lo, uintptr_t hi, void *context)
     }
 }
 
-/* Stacks of attached threads.  The main one's mapping goes on above the
- * stack, with argv and environ, which the collector does not scan. */
+/* Stacks of attached threads, as far as the collector searches them. */
 static void
 stacks_each(maps_visit *visit, void *context)
 {
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next)
-        if (atomic_load(&t->attached) != ATTACHED_NOT
+        if (atomic_load(&t->attached) != ATTACHED_NOT && !t->astray
             && atomic_load(&t->stack_hi) != 0)
             visit(atomic_load(&t->stack_lo), atomic_load(&t->stack_hi),
                   context);
@@ -410,14 +421,18 @@ arenap_roots_push(void)
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
         uintptr_t tcb = atomic_load(&t->tcb);
 
-        if (atomic_load(&t->attached) != ATTACHED_NOT && tcb != 0)
+        if (tls.known && atomic_load(&t->attached) != ATTACHED_NOT
+            && tcb != 0)
             tls_push(tcb);
     }
     for (struct range *r = ranges.first; r != NULL; r = r->next)
         arenap_collector_push(r->lo, r->hi);
     /* Never collect with a part of the roots. */
     if (atomic_load(&roots.wide)
-        && (!arenap_maps_each(mapping_push, &all) || !all))
+            ? !arenap_maps_each(mapping_push, &all) || !all
+            : !tls.known)
+        all = false;
+    if (arenap_stop_is_partial() || !all)
         arenap_maps_collector_each(keep_all, NULL);
 }
 

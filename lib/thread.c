@@ -108,10 +108,15 @@ ending_remove(struct thread *thread)
 /* Destructors of other keys may use the library, in this round and in later
  * ones: so the record stays until the last round, arming itself again. */
 static void
-thread_end(void *record)
+thread_end(void *unused)
 {
-    struct thread *self = record;
+    /* Not what the key holds: a program that uses a key which it never made
+     * writes to any. */
+    struct thread *self = arenap_tls.record;
 
+    (void)unused;
+    if (self == NULL)
+        return;
     arenap_collector_detach(self);
     if (++self->rounds == 1)
         ending_add(self);

@@ -91,6 +91,13 @@ struct thread {
     /* What the collector must know of its stack; see roots.c. */
     _Atomic uint8_t attached; /* enum attached */
     _Atomic uintptr_t stack_lo, stack_hi, tcb;
+    void *handle;   /* the collector's, of a thread that it knows */
+    uintptr_t base; /* where the collector's search of the stack ends */
+    /* How it is stopped; see stop.c. */
+    _Atomic uint8_t stop;         /* enum stop */
+    bool astray;                  /* found on another stack this time */
+    uint64_t stop_since;          /* when the signal was sent */
+    _Atomic uintptr_t stop_frame; /* of the handler, when it last ran */
     size_t heap_unaccounted; /* bytes since the last update; heap.c */
     struct counts heap;
     char error[256];
@@ -100,6 +107,8 @@ struct arenap_tls {
     uint64_t serial;       /* 0: not bound */
     struct thread *record; /* NULL: not bound */
     bool ended;
+    bool stopped;            /* inside the handler of stop.c */
+    volatile uint32_t stops; /* how often it was */
 };
 
 extern ARENA_TLS struct arenap_tls arenap_tls;

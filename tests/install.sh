@@ -2,10 +2,10 @@
 # install.sh - an installed libarena serves a user's programs, in C and C++,
 # with the flags that pkg-config gives.  Run by `make installcheck`:
 #
-#     install.sh DESTDIR PREFIX LIBDIR
+#     install.sh DESTDIR PREFIX LIBDIR BINDIR
 set -eu
 
-destdir=$1 prefix=$2 libdir=$3
+destdir=$1 prefix=$2 libdir=$3 bindir=$4
 pkg_config=${PKG_CONFIG:-pkg-config}
 PKG_CONFIG_PATH=$destdir$libdir/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
 LD_LIBRARY_PATH=$destdir$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
@@ -64,3 +64,14 @@ try()
             "$destdir$libdir/libarena.a" \
             $($pkg_config --libs bdw-gc) -pthread
 }
+
+# A program that is already built, under the installed arena-run.
+if [ -e "$destdir$libdir/libarena-malloc.so" ]; then
+    echo arena-run
+    ARENA_MALLOC_LIBRARY=$destdir$libdir/libarena-malloc.so
+    export ARENA_MALLOC_LIBRARY
+    "$destdir$bindir/arena-run" --stats env echo hello \
+        >"$tmp/out" 2>"$tmp/err"
+    grep -q '^hello$' "$tmp/out"
+    grep -q '^arena: collect, ' "$tmp/err"
+fi

@@ -1,0 +1,98 @@
+/* interpose.c: see interpose.h. */
+
+#include "config.h"
+
+#include <dlfcn.h>
+
+#include "../include/arena/heap.h"
+#include "cleaner.h"
+#include "collected.h"
+#include "collector.h"
+#include "heap.h"
+#include "internal.h"
+#include "interpose.h"
+#include "linkage.h"
+#include "os.h"
+#include "stop.h"
+#include "thread.h"
+
+static const void *
+collector_code(void)
+{
+    return dlsym(RTLD_DEFAULT, "GC_gcollect");
+}
+
+void
+arena_interpose_bypass(const struct arena_interposed *own, size_t count)
+{
+    const void *collector = collector_code();
+
+    for (size_t i = 0; i < count; i++) {
+        if (own[i].function == NULL)
+            continue;
+        arenap_linkage_replace((void *)arena_interpose_bypass, own[i].name,
+                               own[i].function);
+        arenap_linkage_replace(collector, own[i].name, own[i].function);
+    }
+    arenap_os_malloc_is_bypassed();
+}
+
+int
+arena_interpose_start(int suspend, int restart)
+{
+    if (!arenap_collector_is_earlier()) {
+        arenap_collector_prepare(suspend, restart);
+        arenap_stop_answer(collector_code(), suspend, restart);
+    }
+    if (arena_thread_attach() != 0)
+        return -1;
+    return arena_set_roots(ARENA_ROOTS_ALL);
+}
+
+bool
+arena_interpose_free(void *block)
+{
+    size_t size;
+    void *base;
+
+    switch (arenap_collector_find(block, &base, &size)) {
+    case BLOCK_HEAP:
+        arenap_heap_free(block, base, size);
+        return true;
+    case BLOCK_IMPLICIT:
+        arenap_implicit_free(block, base);
+        return true;
+    default:
+        return false;
+    }
+}
+
+size_t
+arena_interpose_room(void *block)
+{
+    return arenap_heap_room(block);
+}
+
+bool
+arena_interpose_collect(void)
+{
+    return arenap_cleaner_collect();
+}
+
+const volatile uint32_t *
+arena_interpose_stops(void)
+{
+    return &arenap_tls.stops;
+}
+
+bool
+arena_interpose_gave_up(void)
+{
+    static _Atomic bool forbidden;
+
+    if (ARENA_LIKELY(!arenap_stop_is_hopeless()))
+        return false;
+    if (!atomic_exchange(&forbidden, true))
+        arenap_collector_forbid();
+    return true;
+}

@@ -1,0 +1,54 @@
+/*
+ * interpose.h: what libarena-malloc asks of libarena, and no program may.
+ * These functions are exported, and in no public header.  They change with
+ * the library: both are installed together.
+ */
+#ifndef ARENA_LIB_INTERPOSE_H
+#define ARENA_LIB_INTERPOSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../include/arena.h"
+
+/* A function of libc's that the process does not reach by its name. */
+struct arena_interposed {
+    const char *name;
+    void *function;
+};
+
+/* Let this library, and the collector's, call libc's own functions by these
+ * names.  Called before either is used, or as early as possible. */
+ARENA_API void arena_interpose_bypass(const struct arena_interposed *own,
+                                      size_t count);
+
+/*
+ * Start the collector, for a program that knows nothing of it: every writable
+ * mapping is searched, and threads are stopped by the two signals.  Attaches
+ * the calling thread.
+ *
+ * Returns 0; or -1 with errno set and a sentence: nothing can be collected.
+ */
+ARENA_API int arena_interpose_start(int suspend, int restart);
+
+/* Free a block of the heap or of the implicit arena, or take it for one that
+ * is free already.  False if it is neither: somebody else's. */
+ARENA_API bool arena_interpose_free(void *block);
+
+/* The bytes that may be used from block on; SIZE_MAX if arena_interpose_free
+ * would return false. */
+ARENA_API size_t arena_interpose_room(void *block);
+
+/* Collect, without the actions that follow.  False if it is not possible. */
+ARENA_API bool arena_interpose_collect(void);
+
+/* How often the calling thread was stopped: the address of the count, which
+ * changes in a signal handler. */
+ARENA_API const volatile uint32_t *arena_interpose_stops(void);
+
+/* True if threads could not be stopped several times in a row: from now on
+ * nothing is collected. */
+ARENA_API bool arena_interpose_gave_up(void);
+
+#endif

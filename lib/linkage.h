@@ -1,0 +1,18 @@
+/*
+ * linkage.h: what a shared library calls by way of its linkage table can be
+ * answered by another function, without a change to that library.
+ */
+#ifndef ARENA_LIB_LINKAGE_H
+#define ARENA_LIB_LINKAGE_H
+
+#include "internal.h"
+
+/*
+ * In the shared library that the address lies in, let every reference to name
+ * mean the function.  False if there is no reference, or the table cannot be
+ * written.  Call it before other threads use the library.
+ */
+bool arenap_linkage_replace(const void *inside, const char *name,
+                            void *function);
+
+#endif

@@ -1,0 +1,121 @@
+/*
+ * interposer.h: the map of libarena-malloc.
+ *
+ * The library stands before libc, by LD_PRELOAD or -larena-malloc, and
+ * answers for the whole process:
+ *
+ *   start.c    the beginning, the environment, the end
+ *   memory.c   malloc and its family
+ *   threads.c  threads, fork, and pointers that only the kernel holds
+ *   signals.c  what the program does with signals
+ *   waits.c    calls that a signal interrupts
+ *
+ * It is linked with the shared libarena, and not with the core: a program may
+ * use arenas itself, and there is to be one budget and one collector's user
+ * in the process.  What libarena and the collector call goes to libc's own
+ * functions (arena_interpose_bypass): neither gets its own memory from here.
+ *
+ * Until the library's constructor has run, and whenever libarena is at work
+ * below (inside), memory is libc's.  It is searched for pointers as all
+ * writable memory is, so no table is kept of it: what libarena does not know
+ * is libc's.
+ */
+#ifndef ARENA_MALLOC_INTERPOSER_H
+#define ARENA_MALLOC_INTERPOSER_H
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../lib/interpose.h"
+
+#define INTERPOSE __attribute__((visibility("default")))
+#define INTERPOSE_TLS _Thread_local __attribute__((tls_model("initial-exec")))
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* libc's functions, under a name that nobody can stand before. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *block, size_t size);
+void *__libc_memalign(size_t align, size_t size);
+void __libc_free(void *block);
+
+/* --- start.c --- */
+
+enum mode {
+    MODE_EARLY,   /* the constructor has not run */
+    MODE_COLLECT, /* memory is collected */
+    MODE_EXPLICIT /* it is libc's, and accounted */
+};
+
+extern _Atomic int arenap_mode;
+
+struct options {
+    size_t gc_every;  /* bytes; 0: as the collector sees fit */
+    bool ignore_free; /* leave all to the collector */
+    bool stats;
+    const char *report;
+};
+extern struct options arenap_options;
+
+/* The call is libarena's own: depth. */
+extern INTERPOSE_TLS unsigned arenap_inside;
+
+static inline int
+arenap_mode_now(void)
+{
+    return atomic_load_explicit(&arenap_mode, memory_order_relaxed);
+}
+
+/* Threads could not be stopped: go on without a collector. */
+void arenap_mode_give_up(void);
+
+/* The next definition of a function after ours: libc's.  NULL if there is
+ * none. */
+void *arenap_real_find(const char *name);
+
+/* REAL(name): libc's function of that name, found at its first use. */
+#define REAL(name)                                                            \
+    (__extension__({                                                          \
+        static _Atomic(void *) real_;                                         \
+        void *found_ =                                                        \
+            atomic_load_explicit(&real_, memory_order_relaxed);               \
+                                                                              \
+        if (UNLIKELY(found_ == NULL)) {                                       \
+            found_ = arenap_real_find(#name);                                 \
+            atomic_store(&real_, found_);                                     \
+        }                                                                     \
+        (__typeof__(&name))found_;                                            \
+    }))
+
+/* --- memory.c --- */
+
+/* Give back what this thread has reserved in advance. */
+void arenap_memory_settle(void);
+
+/* --- threads.c --- */
+
+void arenap_threads_start(void);
+
+/* As pthread_create and pthread_getattr_np, for libarena. */
+int arenap_threads_create_quietly(pthread_t *thread,
+                                  const pthread_attr_t *attr,
+                                  void *(*routine)(void *), void *arg);
+int arenap_threads_attr_quietly(pthread_t thread, pthread_attr_t *attr);
+
+/* --- signals.c --- */
+
+/* The two signals that belong to the collector. */
+int arenap_signals_suspend(void);
+int arenap_signals_restart(void);
+
+/* A set without these two; the copy, or NULL for NULL. */
+const sigset_t *arenap_signals_strip(const sigset_t *set, sigset_t *copy);
+
+/* Signal handlers of the program's that ran on this thread. */
+extern INTERPOSE_TLS volatile unsigned arenap_signals_handled;
+
+#endif

@@ -1,0 +1,452 @@
+/* memory.c: malloc and its family; see interposer.h. */
+
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../include/arena/budget.h"
+#include "../include/arena/heap.h"
+#include "interposer.h"
+
+/* libarena's, with libc's rounding of alignments. */
+void *arena_legacy_memalign(size_t align, size_t size);
+
+#define NOT_OURS SIZE_MAX
+
+/* --- Collected memory --- */
+
+static bool
+collects(void)
+{
+    return LIKELY(arenap_mode_now() == MODE_COLLECT && arenap_inside == 0);
+}
+
+/* A collection once in so many bytes of the thread's requests. */
+static void
+collect_at_times(size_t size)
+{
+    static INTERPOSE_TLS size_t since;
+
+    since += size;
+    if (since >= arenap_options.gc_every) {
+        since = 0;
+        arena_interpose_collect();
+    }
+}
+
+static void
+collected_begin(size_t size)
+{
+    arenap_inside++;
+    if (UNLIKELY(arenap_options.gc_every != 0))
+        collect_at_times(size);
+}
+
+static void
+collected_end(void)
+{
+    arenap_inside--;
+    if (UNLIKELY(arena_interpose_gave_up()))
+        arenap_mode_give_up();
+}
+
+static bool
+collected_free(void *block)
+{
+    bool ours;
+
+    /* While the process forks the collector cannot be asked to free. */
+    if (UNLIKELY(arenap_inside != 0))
+        return arena_interpose_room(block) != NOT_OURS;
+    arenap_inside++;
+    ours = arenap_options.ignore_free
+               ? arena_interpose_room(block) != NOT_OURS
+               : arena_interpose_free(block);
+    arenap_inside--;
+    return ours;
+}
+
+static size_t
+collected_room(void *block)
+{
+    size_t room;
+
+    if (arenap_mode_now() == MODE_EARLY)
+        return NOT_OURS;
+    arenap_inside++;
+    room = arena_interpose_room(block);
+    arenap_inside--;
+    return room;
+}
+
+/* --- libc's memory, accounted in explicit mode --- */
+
+/* Bytes that a thread reserves in advance, and keeps when it frees. */
+#define CREDIT_STEP ((size_t)64 * 1024)
+
+static INTERPOSE_TLS size_t credit;
+
+static bool
+accounts(void)
+{
+    return arenap_mode_now() == MODE_EXPLICIT && arenap_inside == 0;
+}
+
+static bool
+credit_take(size_t size)
+{
+    bool done = true;
+
+    if (credit < size) {
+        size_t more = size - credit;
+
+        arenap_inside++;
+        if (arena_reserve(more + CREDIT_STEP) == 0)
+            credit += more + CREDIT_STEP;
+        else if (arena_reserve(more) == 0)
+            credit += more;
+        else
+            done = false;
+        arenap_inside--;
+    }
+    if (done)
+        credit -= size;
+    return done;
+}
+
+static void
+credit_give(size_t size)
+{
+    credit += size;
+    if (credit <= 2 * CREDIT_STEP)
+        return;
+    arenap_inside++;
+    /* What was not taken, before the beginning, cannot be given back. */
+    arena_unreserve(credit - CREDIT_STEP);
+    arenap_inside--;
+    credit = CREDIT_STEP;
+}
+
+void
+arenap_memory_settle(void)
+{
+    size_t rest = credit;
+
+    credit = 0;
+    if (rest == 0)
+        return;
+    arenap_inside++;
+    arena_unreserve(rest);
+    arenap_inside--;
+}
+
+static size_t
+system_size(void *block)
+{
+    return REAL(malloc_usable_size)(block);
+}
+
+/* A block of libc's, or NULL: taken from the budget, or given back. */
+static void *
+system_account(void *block)
+{
+    if (block == NULL || !accounts() || credit_take(system_size(block)))
+        return block;
+    __libc_free(block);
+    errno = ENOMEM;
+    return NULL;
+}
+
+static void
+system_free(void *block)
+{
+    if (accounts())
+        credit_give(system_size(block));
+    __libc_free(block);
+}
+
+static void *
+system_realloc(void *block, size_t size)
+{
+    bool account = accounts();
+    size_t before = account && block != NULL ? system_size(block) : 0;
+    void *moved;
+
+    if (account && size > before && !credit_take(size - before)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    moved = __libc_realloc(block, size);
+    if (!account)
+        return moved;
+    /* Now what it really is. */
+    if (size > before)
+        credit_give(size - before);
+    if (moved != NULL || size == 0) {
+        size_t now = moved == NULL ? 0 : system_size(moved);
+
+        if (now < before)
+            credit_give(before - now);
+        else if (!credit_take(now - before))
+            credit = 0;
+    }
+    return moved;
+}
+
+static void *
+system_memalign(size_t align, size_t size)
+{
+    return system_account(__libc_memalign(align, size));
+}
+
+/* --- The functions --- */
+
+INTERPOSE void *
+malloc(size_t size)
+{
+    void *block;
+
+    if (!collects())
+        return system_account(__libc_malloc(size));
+    collected_begin(size);
+    block = arena_malloc(size);
+    collected_end();
+    return block;
+}
+
+INTERPOSE void *
+calloc(size_t count, size_t size)
+{
+    void *block;
+
+    if (!collects())
+        return system_account(__libc_calloc(count, size));
+    collected_begin(size);
+    block = arena_calloc(count, size);
+    collected_end();
+    return block;
+}
+
+INTERPOSE void
+free(void *block)
+{
+    int saved = errno;
+
+    if (block == NULL)
+        return;
+    if (arenap_mode_now() == MODE_EARLY || !collected_free(block))
+        system_free(block);
+    errno = saved;
+}
+
+INTERPOSE void
+cfree(void *block)
+{
+    free(block);
+}
+
+/* A block of ours becomes one of libc's: the collector is not to be used. */
+static void *
+realloc_away(void *block, size_t room, size_t size)
+{
+    void *moved = malloc(size);
+
+    if (moved != NULL) {
+        memcpy(moved, block, room < size ? room : size);
+        free(block);
+    }
+    return moved;
+}
+
+INTERPOSE void *
+realloc(void *block, size_t size)
+{
+    size_t room;
+
+    if (block == NULL)
+        return malloc(size);
+    room = collected_room(block);
+    if (room == NOT_OURS)
+        return system_realloc(block, size);
+    if (size == 0) {
+        free(block);
+        return NULL;
+    }
+    if (!collects() || arenap_options.ignore_free)
+        return size <= room && size >= room / 2
+                   ? block
+                   : realloc_away(block, room, size);
+    collected_begin(size);
+    block = arena_realloc(block, size);
+    collected_end();
+    return block;
+}
+
+INTERPOSE void *
+reallocarray(void *block, size_t count, size_t size)
+{
+    size_t bytes;
+
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return realloc(block, bytes);
+}
+
+INTERPOSE void *
+memalign(size_t align, size_t size)
+{
+    void *block;
+
+    if (!collects())
+        return system_memalign(align, size);
+    collected_begin(size);
+    block = arena_legacy_memalign(align, size);
+    collected_end();
+    return block;
+}
+
+INTERPOSE void *
+aligned_alloc(size_t align, size_t size)
+{
+    return memalign(align, size);
+}
+
+INTERPOSE int
+posix_memalign(void **out, size_t align, size_t size)
+{
+    int saved = errno;
+    void *block;
+
+    if (align % sizeof(void *) != 0 || align == 0
+        || (align & (align - 1)) != 0)
+        return EINVAL;
+    block = memalign(align, size);
+    errno = saved;
+    if (block == NULL)
+        return ENOMEM;
+    *out = block;
+    return 0;
+}
+
+#define PAGE ((size_t)4096)
+
+INTERPOSE void *
+valloc(size_t size)
+{
+    return memalign(PAGE, size);
+}
+
+INTERPOSE void *
+pvalloc(size_t size)
+{
+    if (size > SIZE_MAX - PAGE) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return memalign(PAGE, (size + PAGE - 1) & ~(PAGE - 1));
+}
+
+INTERPOSE size_t
+malloc_usable_size(void *block)
+{
+    size_t room;
+
+    if (block == NULL)
+        return 0;
+    room = collected_room(block);
+    return room != NOT_OURS ? room : system_size(block);
+}
+
+/* --- What else malloc.h has --- */
+
+INTERPOSE int
+malloc_trim(size_t pad)
+{
+    if (collects()) {
+        arenap_inside++;
+        arena_interpose_collect();
+        arenap_inside--;
+    }
+    return REAL(malloc_trim)(pad);
+}
+
+/* There is nothing to choose here; it is no error to try. */
+INTERPOSE int
+mallopt(int parameter, int value)
+{
+    (void)parameter;
+    (void)value;
+    return 1;
+}
+
+static void
+usage(arena_usage_t *out)
+{
+    arenap_inside++;
+    arena_usage(out, sizeof *out);
+    arenap_inside--;
+}
+
+INTERPOSE struct mallinfo2
+mallinfo2(void)
+{
+    struct mallinfo2 info = {0};
+    arena_usage_t now;
+
+    usage(&now);
+    info.arena = now.reserved + now.cached;
+    info.usmblks = now.peak;
+    info.uordblks = now.requested < now.reserved ? now.requested
+                                                 : now.reserved;
+    info.fordblks = info.arena - info.uordblks;
+    return info;
+}
+
+/* As libc's: numbers that do not fit wrap. */
+INTERPOSE struct mallinfo
+mallinfo(void)
+{
+    struct mallinfo2 wide = mallinfo2();
+    struct mallinfo info = {0};
+
+    info.arena = (int)wide.arena;
+    info.usmblks = (int)wide.usmblks;
+    info.uordblks = (int)wide.uordblks;
+    info.fordblks = (int)wide.fordblks;
+    return info;
+}
+
+INTERPOSE void
+malloc_stats(void)
+{
+    struct mallinfo2 info = mallinfo2();
+
+    fprintf(stderr, "system bytes     = %10zu\nin use bytes     = %10zu\n"
+                    "max system bytes = %10zu\n",
+            info.arena, info.uordblks, info.usmblks);
+}
+
+INTERPOSE int
+malloc_info(int options, FILE *stream)
+{
+    struct mallinfo2 info;
+
+    if (options != 0)
+        return EINVAL;
+    info = mallinfo2();
+    fprintf(stream,
+            "<malloc version=\"1\">\n"
+            "<system type=\"current\" size=\"%zu\"/>\n"
+            "<system type=\"max\" size=\"%zu\"/>\n"
+            "</malloc>\n",
+            info.arena, info.usmblks);
+    return 0;
+}

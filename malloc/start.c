@@ -1,0 +1,223 @@
+/* start.c: see interposer.h. */
+
+#include "config.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/select.h>
+#include <unistd.h>
+
+#include "../include/arena/budget.h"
+#include "interposer.h"
+
+_Atomic int arenap_mode = MODE_EARLY;
+struct options arenap_options;
+INTERPOSE_TLS unsigned arenap_inside;
+
+static struct {
+    const char *reason; /* why nothing is collected, if it was asked for */
+    pid_t pid;          /* of whom reports are wanted */
+    int error;          /* stderr, which many programs close at their end */
+} start;
+
+void *
+arenap_real_find(const char *name)
+{
+    int saved = errno;
+    void *function;
+
+    arenap_inside++;
+    function = dlsym(RTLD_NEXT, name);
+    arenap_inside--;
+    errno = saved;
+    return function;
+}
+
+/* --- What libarena and the collector call --- */
+
+static int
+memalign_quietly(void **out, size_t align, size_t size)
+{
+    int saved = errno;
+    void *block = __libc_memalign(align, size);
+
+    errno = saved;
+    if (block == NULL)
+        return ENOMEM;
+    *out = block;
+    return 0;
+}
+
+#define BYPASS(name) {#name, (void *)REAL(name)}
+
+static void
+bypass(void)
+{
+    const struct arena_interposed own[] = {
+        {"malloc", (void *)__libc_malloc},
+        {"calloc", (void *)__libc_calloc},
+        {"realloc", (void *)__libc_realloc},
+        {"free", (void *)__libc_free},
+        {"posix_memalign", (void *)memalign_quietly},
+        {"aligned_alloc", (void *)__libc_memalign},
+        {"pthread_create", (void *)arenap_threads_create_quietly},
+        {"pthread_getattr_np", (void *)arenap_threads_attr_quietly},
+        BYPASS(malloc_usable_size),
+        BYPASS(malloc_trim),
+        BYPASS(sigaction),
+        BYPASS(signal),
+        BYPASS(pthread_sigmask),
+        BYPASS(sigsuspend),
+        BYPASS(sem_wait),
+        BYPASS(sem_timedwait),
+        BYPASS(select),
+        BYPASS(usleep),
+    };
+
+    arena_interpose_bypass(own, sizeof own / sizeof *own);
+}
+
+/* --- The environment --- */
+
+static const char *
+wish(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value != NULL && *value != '\0' ? value : NULL;
+}
+
+static bool
+wish_is_on(const char *name)
+{
+    const char *value = wish(name);
+
+    return value != NULL && strcmp(value, "0") != 0;
+}
+
+/* Bytes, with K, M or G in either case; 0 for anything else. */
+static size_t
+wish_size(const char *name)
+{
+    const char *value = wish(name);
+    unsigned long long size;
+    unsigned shift = 0;
+    char *end;
+
+    if (value == NULL || *value < '0' || *value > '9')
+        return 0;
+    errno = 0;
+    size = strtoull(value, &end, 10);
+    if (*end == 'k' || *end == 'K')
+        shift = 10;
+    else if (*end == 'm' || *end == 'M')
+        shift = 20;
+    else if (*end == 'g' || *end == 'G')
+        shift = 30;
+    if (errno != 0 || end[shift != 0] != '\0' || size > SIZE_MAX >> shift)
+        return 0;
+    return (size_t)size << shift;
+}
+
+static bool
+wants_collection(void)
+{
+    const char *mode = wish("ARENA_MODE");
+
+    return mode == NULL || strcmp(mode, "explicit") != 0;
+}
+
+/* --- The beginning and the end --- */
+
+/* Above the numbers that programs name themselves. */
+#define ERROR_FILE 100
+
+void
+arenap_mode_give_up(void)
+{
+    start.reason = "threads do not stop";
+    atomic_store(&arenap_mode, MODE_EXPLICIT);
+}
+
+/*
+ * What ran before has libc's memory, and is searched like any other.  With
+ * the first call of malloc there may be no environment yet, nor a thread to
+ * be sure of; here there is.
+ */
+__attribute__((constructor)) static void
+interposer_start(void)
+{
+    int saved = errno, mode = MODE_EXPLICIT;
+
+    arenap_inside++;
+    start.pid = getpid();
+    arenap_options.gc_every = wish_size("ARENA_GC_EVERY");
+    arenap_options.ignore_free = wish_is_on("ARENA_IGNORE_FREE");
+    arenap_options.stats = wish_is_on("ARENA_STATS");
+    arenap_options.report = wish("ARENA_REPORT");
+    if (arenap_options.stats)
+        start.error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, ERROR_FILE);
+    bypass();
+    if (wants_collection()) {
+        if (arena_interpose_start(arenap_signals_suspend(),
+                                  arenap_signals_restart())
+            == 0)
+            mode = MODE_COLLECT;
+        else
+            start.reason = arena_error();
+    }
+    arenap_threads_start();
+    atomic_store(&arenap_mode, mode);
+    arenap_inside--;
+    errno = saved;
+}
+
+static void
+print_stats(void)
+{
+    bool collects = arenap_mode_now() == MODE_COLLECT;
+    arena_usage_t usage;
+
+    arena_usage(&usage, sizeof usage);
+    dprintf(start.error,
+            "arena: %s, %zu KB reserved at the end, %zu KB at most, "
+            "%" PRIu64 " collections\n",
+            collects ? "collect" : "explicit", usage.reserved >> 10,
+            usage.peak >> 10, usage.collections);
+    if (start.reason != NULL)
+        dprintf(start.error, "arena: not collected: %s\n", start.reason);
+}
+
+static void
+write_report(void)
+{
+    FILE *file = fopen(arenap_options.report, "we");
+
+    if (file == NULL)
+        return;
+    arena_report(file);
+    fclose(file);
+}
+
+/* Not in a child that was forked: it would write over its parent's. */
+__attribute__((destructor)) static void
+interposer_end(void)
+{
+    if (getpid() != start.pid)
+        return;
+    arenap_inside++;
+    if (arenap_options.stats)
+        print_stats();
+    if (arenap_options.report != NULL)
+        write_report();
+    arenap_inside--;
+}

@@ -1,0 +1,217 @@
+/* threads.c: see interposer.h. */
+
+#include "config.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <threads.h>
+
+#include "../include/arena.h"
+#include "interposer.h"
+
+/* --- Threads --- */
+
+/* What a new thread is told: collected memory.  libc keeps the pointer in the
+ * new thread's control block, which is searched as any mapping. */
+struct errand {
+    union {
+        void *(*posix)(void *);
+        thrd_start_t c11;
+    } routine;
+    void *arg;
+};
+
+static pthread_key_t key_of_credit;
+
+/* Attached first: until then no register of this thread is searched, and the
+ * errand holds the pointer.  libarena's own threads do not come here. */
+static struct errand
+errand_take(void *arg)
+{
+    struct errand errand;
+
+    if (arenap_mode_now() == MODE_COLLECT) {
+        arenap_inside++;
+        arena_thread_attach();
+        arenap_inside--;
+    } else {
+        pthread_setspecific(key_of_credit, &key_of_credit);
+    }
+    errand = *(struct errand *)arg;
+    free(arg);
+    errno = 0;
+    return errand;
+}
+
+static struct errand *
+errand_new(void *arg)
+{
+    struct errand *errand = malloc(sizeof *errand);
+
+    if (errand != NULL)
+        errand->arg = arg;
+    return errand;
+}
+
+static bool
+is_plain(void)
+{
+    return arenap_mode_now() == MODE_EARLY || arenap_inside != 0;
+}
+
+static void *
+thread_main(void *arg)
+{
+    struct errand errand = errand_take(arg);
+
+    return errand.routine.posix(errand.arg);
+}
+
+static int
+thread_main_c11(void *arg)
+{
+    struct errand errand = errand_take(arg);
+
+    return errand.routine.c11(errand.arg);
+}
+
+int
+arenap_threads_create_quietly(pthread_t *thread, const pthread_attr_t *attr,
+                              void *(*routine)(void *), void *arg)
+{
+    int error;
+
+    arenap_inside++;
+    error = REAL(pthread_create)(thread, attr, routine, arg);
+    arenap_inside--;
+    return error;
+}
+
+int
+arenap_threads_attr_quietly(pthread_t thread, pthread_attr_t *attr)
+{
+    int error;
+
+    arenap_inside++;
+    error = REAL(pthread_getattr_np)(thread, attr);
+    arenap_inside--;
+    return error;
+}
+
+INTERPOSE int
+pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+               void *(*routine)(void *), void *arg)
+{
+    struct errand *errand;
+    int error;
+
+    if (is_plain())
+        return REAL(pthread_create)(thread, attr, routine, arg);
+    errand = errand_new(arg);
+    if (errand == NULL)
+        return EAGAIN;
+    errand->routine.posix = routine;
+    error = REAL(pthread_create)(thread, attr, thread_main, errand);
+    if (error != 0)
+        free(errand);
+    return error;
+}
+
+INTERPOSE int
+thrd_create(thrd_t *thread, thrd_start_t routine, void *arg)
+{
+    struct errand *errand;
+    int error;
+
+    if (is_plain())
+        return REAL(thrd_create)(thread, routine, arg);
+    errand = errand_new(arg);
+    if (errand == NULL)
+        return thrd_nomem;
+    errand->routine.c11 = routine;
+    error = REAL(thrd_create)(thread, thread_main_c11, errand);
+    if (error != thrd_success)
+        free(errand);
+    return error;
+}
+
+static void
+thread_end(void *unused)
+{
+    (void)unused;
+    arenap_memory_settle();
+}
+
+/* --- Fork --- */
+
+/* Between the collector's preparation and its end nobody may ask it for
+ * memory; handlers of others may run there. */
+static void
+fork_begin(void)
+{
+    arenap_inside++;
+}
+
+static void
+fork_end(void)
+{
+    arenap_inside--;
+}
+
+/* --- Pointers that only the kernel holds --- */
+
+/* What was last told to epoll of each file, of any epoll instance.  The table
+ * is an ordinary mapping of this library's, and so searched.  Entries stay
+ * when files are closed, which only keeps some memory longer. */
+#define FILES_PER_PAGE 512
+#define FILE_PAGES 2048
+
+static _Atomic(uint64_t *) epoll_pages[FILE_PAGES];
+
+static uint64_t *
+epoll_page(unsigned index)
+{
+    uint64_t *page = atomic_load(&epoll_pages[index]), *other = NULL;
+
+    if (page != NULL)
+        return page;
+    page = __libc_calloc(FILES_PER_PAGE, sizeof *page);
+    if (page == NULL
+        || atomic_compare_exchange_strong(&epoll_pages[index], &other, page))
+        return page;
+    __libc_free(page);
+    return other;
+}
+
+INTERPOSE int
+epoll_ctl(int epoll, int operation, int file, struct epoll_event *event)
+{
+    unsigned index = (unsigned)file / FILES_PER_PAGE;
+    uint64_t *page;
+
+    if (file >= 0 && index < FILE_PAGES && event != NULL
+        && operation != EPOLL_CTL_DEL && (page = epoll_page(index)) != NULL)
+        page[(unsigned)file % FILES_PER_PAGE] = event->data.u64;
+    return REAL(epoll_ctl)(epoll, operation, file, event);
+}
+
+/* --- Libraries --- */
+
+/* One that looks into itself first would find libc's malloc, and our free. */
+INTERPOSE void *
+dlopen(const char *path, int flags)
+{
+    void *(*real)(const char *, int) = REAL(dlopen);
+
+    return real(path, flags & ~RTLD_DEEPBIND);
+}
+
+void
+arenap_threads_start(void)
+{
+    pthread_key_create(&key_of_credit, thread_end);
+    pthread_atfork(fork_begin, fork_end, fork_end);
+}

@@ -1,0 +1,1131 @@
+/*
+ * victim.c - a program that knows nothing of any collector, and hides its
+ * pointers where programs do:
+ *
+ *     victim CASE [MODULE]
+ *
+ * Each case puts the only pointers to eight blocks in one place, asks for
+ * some megabytes that it forgets, and looks at the blocks again.  It exits
+ * with 0 if they are what they were, 1 if not.
+ */
+
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <link.h>
+#include <malloc.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#define SLOTS 8
+#define WORDS 12
+#define CHURN ((size_t)6 << 20)
+#define NOINLINE __attribute__((noinline))
+
+static const char *module_path;
+
+static void
+fail(const char *what)
+{
+    fprintf(stderr, "victim: %s\n", what);
+    _exit(1);
+}
+
+#define CHECK(condition)                                                      \
+    do {                                                                      \
+        if (!(condition))                                                     \
+            fail(#condition);                                                 \
+    } while (0)
+
+/* --- Blocks ------------------------------------------------------------ */
+
+static uint64_t
+word(unsigned slot, unsigned at)
+{
+    return 0x5eed0000u + slot * 100u + at;
+}
+
+static void *
+block_new(unsigned slot)
+{
+    uint64_t *block = malloc(WORDS * sizeof *block);
+
+    CHECK(block != NULL);
+    for (unsigned i = 0; i < WORDS; i++)
+        block[i] = word(slot, i);
+    return block;
+}
+
+static void
+block_check(const void *ptr, unsigned slot)
+{
+    const uint64_t *block = ptr;
+
+    for (unsigned i = 0; i < WORDS; i++)
+        if (block[i] != word(slot, i))
+            fail("a block was lost");
+}
+
+static NOINLINE void
+fill(void **slots)
+{
+    for (unsigned i = 0; i < SLOTS; i++)
+        slots[i] = block_new(i);
+}
+
+static NOINLINE void
+look(void **slots)
+{
+    for (unsigned i = 0; i < SLOTS; i++)
+        block_check(slots[i], i);
+}
+
+/* Nothing of what earlier calls left on the stack. */
+static NOINLINE void
+wipe(void)
+{
+    char below[32768];
+
+    memset(below, 0, sizeof below);
+    __asm__ volatile("" : : "r"(below) : "memory");
+}
+
+/* Ask for much, of the blocks' size mostly, and forget it. */
+static NOINLINE void
+churn_bytes(size_t bytes)
+{
+    unsigned random = 1;
+
+    wipe();
+    for (size_t done = 0; done < bytes;) {
+        size_t size = WORDS * 8;
+        char *block;
+
+        random = random * 1103515245u + 12345u;
+        if (random >> 28 == 0)
+            size = 16 + (random >> 8) % 3000;
+        block = malloc(size);
+        CHECK(block != NULL);
+        memset(block, 0x77, size);
+        if ((random >> 16) % 4 == 0)
+            free(block);
+        done += size;
+    }
+    wipe();
+}
+
+static NOINLINE void
+churn(void)
+{
+    churn_bytes(CHURN);
+}
+
+static void *
+churn_thread(void *unused)
+{
+    churn();
+    return unused;
+}
+
+static pthread_t
+thread_start(void *(*routine)(void *), void *arg)
+{
+    pthread_t thread;
+
+    CHECK(pthread_create(&thread, NULL, routine, arg) == 0);
+    return thread;
+}
+
+static double
+seconds(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* --- Places ------------------------------------------------------------ */
+
+static __thread void *tls_slots[SLOTS];
+static void *static_slots[SLOTS];
+
+static void
+case_static(void)
+{
+    fill(static_slots);
+    churn();
+    look(static_slots);
+}
+
+static void
+case_tls(void)
+{
+    fill(tls_slots);
+    churn();
+    look(tls_slots);
+}
+
+static sem_t filled, churned;
+
+static void *
+hold_tls(void *unused)
+{
+    fill(tls_slots);
+    wipe();
+    sem_post(&filled);
+    while (sem_wait(&churned) != 0)
+        ;
+    look(tls_slots);
+    return unused;
+}
+
+static void
+hold_while_churning(void *(*holder)(void *))
+{
+    pthread_t thread;
+
+    sem_init(&filled, 0, 0);
+    sem_init(&churned, 0, 0);
+    thread = thread_start(holder, NULL);
+    while (sem_wait(&filled) != 0)
+        ;
+    churn();
+    sem_post(&churned);
+    pthread_join(thread, NULL);
+}
+
+static void
+case_tls_thread(void)
+{
+    hold_while_churning(hold_tls);
+}
+
+/* Many threads that come and go, each with blocks of its own. */
+static void *
+short_life(void *unused)
+{
+    fill(tls_slots);
+    churn_bytes((size_t)300 << 10);
+    look(tls_slots);
+    return unused;
+}
+
+static void
+case_short_threads(void)
+{
+    for (int round = 0; round < 40; round++) {
+        pthread_t thread[4];
+
+        for (int i = 0; i < 4; i++)
+            thread[i] = thread_start(short_life, NULL);
+        for (int i = 0; i < 4; i++)
+            pthread_join(thread[i], NULL);
+    }
+}
+
+static atomic_bool stop_churning;
+static void **(*module_slots)(void);
+
+static void
+module_open(int flags)
+{
+    void *module = dlopen(module_path, flags);
+
+    CHECK(module != NULL);
+    *(void **)&module_slots = dlsym(module, "module_slots");
+    CHECK(module_slots != NULL);
+}
+
+static void *
+hold_module(void *unused)
+{
+    fill(module_slots());
+    wipe();
+    sem_post(&filled);
+    while (sem_wait(&churned) != 0)
+        ;
+    look(module_slots());
+    return unused;
+}
+
+static void
+case_tls_module(void)
+{
+    module_open(RTLD_NOW);
+    fill(module_slots());
+    churn();
+    look(module_slots());
+    hold_while_churning(hold_module);
+}
+
+/* Memory from inside the loader's lock. */
+static int
+visit_module(struct dl_phdr_info *info, size_t size, void *unused)
+{
+    (void)info;
+    (void)size;
+    (void)unused;
+    free(malloc(1000));
+    churn_bytes((size_t)20 << 10);
+    return 0;
+}
+
+static void *
+visit_modules(void *unused)
+{
+    for (int i = 0; i < 100; i++)
+        dl_iterate_phdr(visit_module, NULL);
+    atomic_store(&stop_churning, true);
+    return unused;
+}
+
+static void
+case_loader_lock(void)
+{
+    pthread_t thread = thread_start(visit_modules, NULL);
+
+    while (!atomic_load(&stop_churning))
+        churn_bytes((size_t)1 << 20);
+    pthread_join(thread, NULL);
+}
+
+/* A library that prefers its own symbols has our malloc all the same. */
+static void
+case_deepbind(void)
+{
+    void *module = dlopen(module_path, RTLD_NOW | RTLD_DEEPBIND);
+    void *(*get)(size_t);
+    void (*put)(void *);
+
+    CHECK(module != NULL);
+    *(void **)&get = dlsym(module, "module_malloc");
+    *(void **)&put = dlsym(module, "module_free");
+    for (int i = 0; i < 1000; i++) {
+        free(get(100));
+        put(malloc(100));
+    }
+    churn();
+}
+
+static void *
+hold_specific(void *unused)
+{
+    pthread_key_t key[SLOTS];
+
+    for (unsigned i = 0; i < SLOTS; i++) {
+        CHECK(pthread_key_create(&key[i], NULL) == 0);
+        pthread_setspecific(key[i], block_new(i));
+    }
+    churn();
+    for (unsigned i = 0; i < SLOTS; i++)
+        block_check(pthread_getspecific(key[i]), i);
+    return unused;
+}
+
+static void
+case_specific(void)
+{
+    hold_specific(NULL);
+    pthread_join(thread_start(hold_specific, NULL), NULL);
+}
+
+static void
+in_mapping(int flags)
+{
+    char *map = mmap(NULL, (size_t)1 << 20, PROT_READ | PROT_WRITE,
+                     flags | MAP_ANONYMOUS, -1, 0);
+
+    CHECK(map != MAP_FAILED);
+    fill((void **)(void *)(map + 700000));
+    churn();
+    look((void **)(void *)(map + 700000));
+}
+
+static void
+case_mmap(void)
+{
+    in_mapping(MAP_PRIVATE);
+}
+
+static void
+case_mmap_often(void)
+{
+    for (int i = 0; i < 30; i++)
+        in_mapping(MAP_PRIVATE);
+}
+
+static void
+case_mmap_shared(void)
+{
+    in_mapping(MAP_SHARED);
+}
+
+static void
+case_mmap_protected(void)
+{
+    void **map = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    CHECK(map != MAP_FAILED);
+    fill(map);
+    mprotect(map, 4096, PROT_READ);
+    churn();
+    look(map);
+}
+
+static void
+case_sbrk(void)
+{
+    void **slots = sbrk(4096);
+
+    CHECK(slots != (void *)-1);
+    fill(slots);
+    churn();
+    look(slots);
+}
+
+static char **arguments;
+extern char **environ;
+
+static void
+case_argv(void)
+{
+    arguments[0] = block_new(3);
+    churn();
+    block_check(arguments[0], 3);
+}
+
+static void
+case_environ(void)
+{
+    char *own = malloc(64);
+
+    strcpy(own, "VICTIM=own");
+    putenv(own);
+    own = NULL;
+    setenv("VICTIM_TOO", "set", 1);
+    churn();
+    CHECK(strcmp(getenv("VICTIM"), "own") == 0);
+    CHECK(strcmp(getenv("VICTIM_TOO"), "set") == 0);
+}
+
+static void
+case_epoll(void)
+{
+    int epoll = epoll_create1(0), pipes[2];
+    struct epoll_event event = {.events = EPOLLIN};
+
+    CHECK(epoll >= 0 && pipe(pipes) == 0);
+    event.data.ptr = block_new(5);
+    CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, pipes[0], &event) == 0);
+    memset(&event, 0, sizeof event);
+    churn();
+    CHECK(write(pipes[1], "x", 1) == 1);
+    CHECK(epoll_wait(epoll, &event, 1, 1000) == 1);
+    block_check(event.data.ptr, 5);
+}
+
+static void
+case_aligned(void)
+{
+    for (size_t align = 16; align <= 65536; align *= 2)
+        for (int i = 0; i < 20; i++) {
+            char *block = memalign(align, 100), *other;
+
+            CHECK(block != NULL && (uintptr_t)block % align == 0);
+            CHECK(malloc_usable_size(block) >= 100);
+            memset(block, 1, 100);
+            CHECK(posix_memalign((void **)&other, align, 10) == 0);
+            block = realloc(block, 5000);
+            CHECK(block != NULL && block[99] == 1);
+            free(other);
+            free(block);
+        }
+    churn();
+}
+
+/* --- Stacks ------------------------------------------------------------ */
+
+static ucontext_t main_context, coroutine_context;
+
+static NOINLINE void
+on_stack_slots(void (*between)(void))
+{
+    void *volatile slots[SLOTS];
+
+    for (unsigned i = 0; i < SLOTS; i++)
+        slots[i] = block_new(i);
+    wipe();
+    between();
+    for (unsigned i = 0; i < SLOTS; i++)
+        block_check(slots[i], i);
+}
+
+static void
+leave_coroutine(void)
+{
+    swapcontext(&coroutine_context, &main_context);
+}
+
+static void
+suspended_coroutine(void)
+{
+    on_stack_slots(leave_coroutine);
+}
+
+static void
+coroutine(void *stack, size_t size, void (*body)(void))
+{
+    CHECK(getcontext(&coroutine_context) == 0);
+    coroutine_context.uc_stack.ss_sp = stack;
+    coroutine_context.uc_stack.ss_size = size;
+    coroutine_context.uc_link = &main_context;
+    makecontext(&coroutine_context, body, 0);
+    swapcontext(&main_context, &coroutine_context);
+}
+
+#define STACK ((size_t)128 << 10)
+
+static void *
+stack_map(void)
+{
+    void *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    CHECK(stack != MAP_FAILED);
+    return stack;
+}
+
+/* Suspended, with its stack in a mapping and in a block. */
+static void
+case_coroutine(void)
+{
+    coroutine(stack_map(), STACK, suspended_coroutine);
+    churn();
+    swapcontext(&main_context, &coroutine_context);
+    coroutine(malloc(STACK), STACK, suspended_coroutine);
+    churn();
+    swapcontext(&main_context, &coroutine_context);
+}
+
+/* Collecting while on it. */
+static void
+churning_coroutine(void)
+{
+    on_stack_slots(churn);
+}
+
+static void
+on_main_and_coroutine(void)
+{
+    coroutine(stack_map(), STACK, churning_coroutine);
+    coroutine(malloc(STACK), STACK, churning_coroutine);
+}
+
+static void
+case_coroutine_collects(void)
+{
+    on_stack_slots(on_main_and_coroutine);
+}
+
+/* Stopped by another thread while on it. */
+static void
+spin(void)
+{
+    while (!atomic_load(&stop_churning))
+        ;
+}
+
+static void
+spinning_coroutine(void)
+{
+    on_stack_slots(spin);
+}
+
+static void *
+churn_then_stop(void *unused)
+{
+    churn();
+    atomic_store(&stop_churning, true);
+    return unused;
+}
+
+static void
+stopped_coroutines(void)
+{
+    for (int i = 0; i < 2; i++) {
+        void *stack = i == 0 ? stack_map() : malloc(STACK);
+        pthread_t thread;
+
+        atomic_store(&stop_churning, false);
+        thread = thread_start(churn_then_stop, NULL);
+        coroutine(stack, STACK, spinning_coroutine);
+        pthread_join(thread, NULL);
+    }
+}
+
+static void
+case_coroutine_stopped(void)
+{
+    on_stack_slots(stopped_coroutines);
+}
+
+static void *
+coroutines_in_thread(void *unused)
+{
+    on_stack_slots(stopped_coroutines);
+    return unused;
+}
+
+static void
+case_coroutine_thread(void)
+{
+    pthread_join(thread_start(coroutines_in_thread, NULL), NULL);
+}
+
+static void
+spinning_handler(int number)
+{
+    (void)number;
+    on_stack_slots(spin);
+}
+
+static void
+raise_usr1(void)
+{
+    pthread_t thread = thread_start(churn_then_stop, NULL);
+
+    raise(SIGUSR1);
+    pthread_join(thread, NULL);
+}
+
+static void
+case_sigaltstack(void)
+{
+    stack_t stack = {.ss_sp = stack_map(), .ss_size = STACK};
+    struct sigaction action = {.sa_handler = spinning_handler,
+                               .sa_flags = SA_ONSTACK};
+
+    CHECK(sigaltstack(&stack, NULL) == 0);
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+    on_stack_slots(raise_usr1);
+}
+
+/* --- Threads ----------------------------------------------------------- */
+
+static void *
+return_block(void *slot)
+{
+    return block_new((unsigned)(uintptr_t)slot);
+}
+
+static void *
+exit_with_block(void *slot)
+{
+    pthread_exit(block_new((unsigned)(uintptr_t)slot));
+}
+
+static void
+case_exit_value(void)
+{
+    for (int round = 0; round < 10; round++) {
+        pthread_t thread[SLOTS];
+        void *value;
+
+        for (unsigned i = 0; i < SLOTS; i++)
+            thread[i] = thread_start(i % 2 ? return_block : exit_with_block,
+                                     (void *)(uintptr_t)i);
+        churn_bytes((size_t)1 << 20);
+        for (unsigned i = 0; i < SLOTS; i++) {
+            pthread_join(thread[i], &value);
+            block_check(value, i);
+        }
+    }
+}
+
+static pthread_key_t ending_key;
+
+/* Memory at the very end of a thread, in every round. */
+static void
+ending(void *value)
+{
+    uintptr_t round = *(uintptr_t *)value;
+
+    free(value);
+    churn_bytes((size_t)300 << 10);
+    if (round < PTHREAD_DESTRUCTOR_ITERATIONS + 2) {
+        uintptr_t *next = malloc(sizeof *next);
+
+        *next = round + 1;
+        pthread_setspecific(ending_key, next);
+    }
+}
+
+static void *
+end_with_destructors(void *unused)
+{
+    uintptr_t *first = malloc(sizeof *first);
+
+    *first = 1;
+    pthread_setspecific(ending_key, first);
+    return unused;
+}
+
+static void
+case_destructors(void)
+{
+    CHECK(pthread_key_create(&ending_key, ending) == 0);
+    for (int round = 0; round < 10; round++) {
+        pthread_t one = thread_start(end_with_destructors, NULL);
+        pthread_t two = thread_start(end_with_destructors, NULL);
+
+        churn_bytes((size_t)1 << 20);
+        pthread_join(one, NULL);
+        pthread_join(two, NULL);
+    }
+}
+
+/* A key that was never made: whatever has it must not mind. */
+static void *
+wrong_key(void *unused)
+{
+    for (pthread_key_t key = 0; key < 8; key++)
+        pthread_setspecific(key, NULL);
+    churn_bytes((size_t)300 << 10);
+    for (pthread_key_t key = 0; key < 8; key++)
+        pthread_setspecific(key, (void *)16);
+    return unused;
+}
+
+static void
+case_wrong_key(void)
+{
+    for (int round = 0; round < 10; round++)
+        pthread_join(thread_start(wrong_key, NULL), NULL);
+    churn();
+}
+
+static atomic_int expirations;
+
+static void
+expired(union sigval value)
+{
+    fill(tls_slots);
+    churn_bytes((size_t)300 << 10);
+    look(tls_slots);
+    block_check(value.sival_ptr, 2);
+    atomic_fetch_add(&expirations, 1);
+}
+
+static void
+case_timer_thread(void)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD,
+                             .sigev_notify_function = expired};
+    struct itimerspec times = {{0, 20000000}, {0, 20000000}};
+    void *volatile block = block_new(2);
+    timer_t timer;
+
+    event.sigev_value.sival_ptr = block;
+    CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+    CHECK(timer_settime(timer, 0, &times, NULL) == 0);
+    for (double end = seconds() + 60;
+         atomic_load(&expirations) < 10 && seconds() < end;)
+        churn_bytes((size_t)1 << 20);
+    CHECK(atomic_load(&expirations) >= 10);
+    timer_delete(timer);
+    usleep(100000);
+    block_check(block, 2);
+}
+
+static void *
+cancelled(void *unused)
+{
+    for (;;) {
+        churn_bytes((size_t)100 << 10);
+        pthread_testcancel();
+    }
+    return unused;
+}
+
+static void *
+cancelled_asleep(void *unused)
+{
+    for (;;)
+        pause();
+    return unused;
+}
+
+static void
+case_cancel(void)
+{
+    for (int round = 0; round < 10; round++) {
+        pthread_t one = thread_start(cancelled, NULL);
+        pthread_t two = thread_start(cancelled_asleep, NULL);
+        void *value;
+
+        churn_bytes((size_t)1 << 20);
+        pthread_cancel(one);
+        pthread_cancel(two);
+        pthread_join(one, &value);
+        CHECK(value == PTHREAD_CANCELED);
+        pthread_join(two, &value);
+        CHECK(value == PTHREAD_CANCELED);
+    }
+}
+
+/* --- Signals ----------------------------------------------------------- */
+
+static void *
+block_all_and_wait(void *unused)
+{
+    sigset_t all;
+    int number = 0;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    sem_post(&filled);
+    CHECK(sigwait(&all, &number) == 0);
+    CHECK(number == SIGUSR2);
+    return unused;
+}
+
+static void *
+block_all_and_poll(void *unused)
+{
+    struct timespec time = {.tv_sec = 1};
+    sigset_t all;
+    double begin = seconds();
+
+    sigfillset(&all);
+    sem_post(&filled);
+    CHECK(ppoll(NULL, 0, &time, &all) == 0);
+    CHECK(seconds() - begin > 0.95 && seconds() - begin < 3);
+    return unused;
+}
+
+static void
+case_full_masks(void)
+{
+    double begin = seconds();
+    pthread_t one, two;
+
+    sem_init(&filled, 0, 0);
+    one = thread_start(block_all_and_wait, NULL);
+    two = thread_start(block_all_and_poll, NULL);
+    while (sem_wait(&filled) != 0)
+        ;
+    while (sem_wait(&filled) != 0)
+        ;
+    churn();
+    pthread_kill(one, SIGUSR2);
+    pthread_join(one, NULL);
+    pthread_join(two, NULL);
+    CHECK(seconds() - begin < 12);
+}
+
+static void
+slow_handler(int number)
+{
+    double end = seconds() + 0.2;
+
+    (void)number;
+    while (seconds() < end)
+        ;
+}
+
+static void *
+handle_with_full_mask(void *unused)
+{
+    struct sigaction action = {.sa_handler = slow_handler}, before;
+
+    sigfillset(&action.sa_mask);
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+    CHECK(sigaction(SIGUSR1, NULL, &before) == 0);
+    CHECK(before.sa_handler == slow_handler);
+    for (int i = 0; i < 5; i++)
+        raise(SIGUSR1);
+    return unused;
+}
+
+/* Every signal may be reset, as some programs check. */
+static void
+case_handlers(void)
+{
+    pthread_t thread = thread_start(handle_with_full_mask, NULL);
+
+    churn();
+    pthread_join(thread, NULL);
+    for (int number = 1; number <= SIGRTMAX; number++)
+        if (number != SIGKILL && number != SIGSTOP
+            && (number < 32 || number >= SIGRTMIN))
+            CHECK(signal(number, SIG_DFL) != SIG_ERR);
+    pthread_join(thread_start(churn_thread, NULL), NULL);
+    churn();
+}
+
+static void *
+sleep_a_second(void *unused)
+{
+    struct timespec time = {.tv_sec = 1};
+    double begin = seconds();
+
+    CHECK(nanosleep(&time, NULL) == 0);
+    CHECK(seconds() - begin > 0.98 && seconds() - begin < 2);
+    begin = seconds();
+    CHECK(poll(NULL, 0, 1000) == 0);
+    CHECK(seconds() - begin > 0.98 && seconds() - begin < 2);
+    begin = seconds();
+    CHECK(sleep(1) == 0);
+    CHECK(seconds() - begin > 0.98 && seconds() - begin < 2);
+    atomic_store(&stop_churning, true);
+    return unused;
+}
+
+static void
+case_eintr(void)
+{
+    pthread_t thread = thread_start(sleep_a_second, NULL);
+
+    while (!atomic_load(&stop_churning))
+        churn_bytes((size_t)1 << 20);
+    pthread_join(thread, NULL);
+}
+
+static void
+nothing(int number)
+{
+    (void)number;
+}
+
+static void *
+be_interrupted(void *unused)
+{
+    double begin = seconds();
+
+    sem_post(&filled);
+    CHECK(sleep(10) > 0);
+    CHECK(seconds() - begin < 9);
+    return unused;
+}
+
+/* A signal of the program's own does end a call. */
+static void
+case_own_eintr(void)
+{
+    struct sigaction action = {.sa_handler = nothing};
+    pthread_t thread;
+
+    sem_init(&filled, 0, 0);
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+    thread = thread_start(be_interrupted, NULL);
+    while (sem_wait(&filled) != 0)
+        ;
+    churn();
+    usleep(100000);
+    pthread_kill(thread, SIGUSR1);
+    churn();
+    pthread_join(thread, NULL);
+}
+
+/* --- Processes --------------------------------------------------------- */
+
+static void
+child_ends_well(pid_t child)
+{
+    int status;
+
+    CHECK(child > 0);
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void *
+churn_until_told(void *unused)
+{
+    while (!atomic_load(&stop_churning))
+        churn_bytes((size_t)1 << 20);
+    return unused;
+}
+
+static void
+case_fork(void)
+{
+    pthread_t thread = thread_start(churn_until_told, NULL);
+
+    fill(static_slots);
+    for (int i = 0; i < 10; i++) {
+        pid_t child = fork();
+
+        if (child == 0) {
+            fill(tls_slots);
+            churn();
+            look(static_slots);
+            look(tls_slots);
+            pthread_join(thread_start(short_life, NULL), NULL);
+            _exit(0);
+        }
+        child_ends_well(child);
+    }
+    atomic_store(&stop_churning, true);
+    pthread_join(thread, NULL);
+    look(static_slots);
+}
+
+/* The thread that made the child cannot be stopped while it runs. */
+static void *
+vfork_slowly(void *unused)
+{
+    pid_t child = vfork();
+
+    if (child == 0) {
+        execl("/bin/sleep", "sleep", "0", (char *)NULL);
+        _exit(127);
+    }
+    child_ends_well(child);
+    child = vfork();
+    if (child == 0) {
+        struct pollfd none = {.fd = -1};
+
+        poll(&none, 1, 3000);
+        _exit(0);
+    }
+    child_ends_well(child);
+    atomic_store(&stop_churning, true);
+    return unused;
+}
+
+static void
+case_vfork(void)
+{
+    pthread_t thread = thread_start(vfork_slowly, NULL);
+
+    fill(static_slots);
+    while (!atomic_load(&stop_churning))
+        churn_bytes((size_t)1 << 20);
+    pthread_join(thread, NULL);
+    churn();
+    look(static_slots);
+}
+
+/* --- Leaks ------------------------------------------------------------- */
+
+/* What is forgotten comes back: 300 MB in a process that may not grow. */
+static void
+case_leak(void)
+{
+    long pages = 0;
+    FILE *file;
+
+    for (int i = 0; i < 50; i++)
+        churn();
+    file = fopen("/proc/self/statm", "r");
+    CHECK(file != NULL && fscanf(file, "%*d %ld", &pages) == 1);
+    fclose(file);
+    CHECK(pages < 64 << 8);
+}
+
+static void
+case_errors(void)
+{
+    volatile size_t huge = SIZE_MAX;
+    void *block = NULL;
+
+    errno = 0;
+    CHECK(malloc(huge) == NULL && errno == ENOMEM);
+    errno = 0;
+    CHECK(calloc(huge / 2, 4) == NULL && errno == ENOMEM);
+    errno = 0;
+    CHECK(reallocarray(NULL, huge / 2, 4) == NULL && errno == ENOMEM);
+    errno = 5;
+    CHECK(posix_memalign(&block, 3, 10) == EINVAL && errno == 5);
+    CHECK(posix_memalign(&block, 64, huge - 4096) == ENOMEM && errno == 5);
+    block = malloc(0);
+    CHECK(block != NULL);
+    errno = 5;
+    free(block);
+    CHECK(errno == 5);
+    CHECK(realloc(malloc(10), 0) == NULL);
+    CHECK(malloc_usable_size(NULL) == 0);
+    churn();
+    CHECK(mallinfo2().arena != 0);
+    CHECK(mallopt(M_MMAP_MAX, 0) == 1);
+    block = strdup("text");
+    CHECK(malloc_usable_size(block) >= 5);
+    free(block);
+}
+
+/* --- Main -------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} cases[] = {
+    {"static", case_static},
+    {"tls", case_tls},
+    {"tls_thread", case_tls_thread},
+    {"tls_module", case_tls_module},
+    {"short_threads", case_short_threads},
+    {"deepbind", case_deepbind},
+    {"loader_lock", case_loader_lock},
+    {"specific", case_specific},
+    {"mmap", case_mmap},
+    {"mmap_often", case_mmap_often},
+    {"mmap_shared", case_mmap_shared},
+    {"mmap_protected", case_mmap_protected},
+    {"sbrk", case_sbrk},
+    {"argv", case_argv},
+    {"environ", case_environ},
+    {"epoll", case_epoll},
+    {"aligned", case_aligned},
+    {"coroutine", case_coroutine},
+    {"coroutine_collects", case_coroutine_collects},
+    {"coroutine_stopped", case_coroutine_stopped},
+    {"coroutine_thread", case_coroutine_thread},
+    {"sigaltstack", case_sigaltstack},
+    {"exit_value", case_exit_value},
+    {"destructors", case_destructors},
+    {"wrong_key", case_wrong_key},
+    {"timer_thread", case_timer_thread},
+    {"cancel", case_cancel},
+    {"full_masks", case_full_masks},
+    {"handlers", case_handlers},
+    {"eintr", case_eintr},
+    {"own_eintr", case_own_eintr},
+    {"fork", case_fork},
+    {"vfork", case_vfork},
+    {"leak", case_leak},
+    {"errors", case_errors},
+};
+
+int
+main(int argc, char **argv)
+{
+    if (argc < 2)
+        fail("no case");
+    module_path = argc > 2 ? argv[2] : NULL;
+    arguments = argv;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (strcmp(cases[i].name, argv[1]) == 0) {
+            cases[i].run();
+            return 0;
+        }
+    fail("no such case");
+    return 1;
+}
