@@ -35,6 +35,8 @@
  *              arena's limit, over the budget, or the system refused: the
  *              sentence says which, with the numbers
  *
+ * (arena/buffer.h adds EACCES and ERANGE.)
+ *
  * "Threads", "Lifetime" and "Collects" in the comments below: who may call,
  * how long results are good, and whether the call may run a collection (which
  * may run the finalizers of a program that uses libgc itself, on the calling

@@ -57,7 +57,7 @@ typedef struct arena_usage {
     size_t reserved;      /**< the sum of all pools */
     size_t requested;     /**< the sum of all pools */
     size_t count;         /**< the sum of all pools */
-    size_t cached;        /**< free memory kept for reuse */
+    size_t cached;        /**< free memory kept for reuse, of buffers too */
     size_t peak;          /**< the most of reserved and cached together */
     size_t pending;       /**< notifications and actions not yet done */
     uint64_t collections; /**< by the collector, since the process began */
@@ -73,7 +73,8 @@ typedef struct arena_usage {
     arena_usage_pool_t buffers; /**< direct buffers; count: without views */
     arena_usage_pool_t mapped;  /**< always 0 in this version */
     arena_usage_pool_t manual;  /**< arena_reserve; count: reservations */
-    uint64_t reclaimed; /**< bytes that collections gave back so far */
+    uint64_t reclaimed; /**< bytes that collections gave back so far, those
+                         *   of direct buffers included */
 } arena_usage_t;
 
 /**
@@ -113,7 +114,8 @@ ARENA_API int arena_set_explicit_gc(bool enabled);
  * A full collection; then what it found is done, close actions included, and
  * the memory of arenas that had such actions is collected too.
  *
- * Hold no lock that an action takes.  In a close action it only collects.
+ * Hold no lock that an action takes.  In a close action, or a
+ * cleaner's, it only collects.
  * Does nothing where no collector runs.
  *
  * Threads: any; attaches the calling thread.  Collects: yes.

@@ -15,7 +15,8 @@
  * view are collected.
  *
  * The handle is what keeps the bytes alive, wherever the collector looks (see
- * arena.h); a pointer from arena_buffer_address does not.  arena_buffer_free
+ * arena.h); do not count on a pointer from arena_buffer_address, which does so
+ * only where the bytes are small and lie in the handle.  arena_buffer_free
  * frees the bytes at once; from then on the buffer and all its views answer
  * ESTALE.  The bytes are not searched for pointers.
  *
@@ -25,6 +26,7 @@
  *   EINVAL  bad argument: NULL where an object is needed, an alignment that
  *           is not a power of two, a position past the limit, a limit past
  *           the capacity, no mark to reset to, a buffer put into itself
+ *   ENOTSUP the collector runs in a mode that cannot be used (allocation)
  *   EACCES  writing to a read-only view
  *   ERANGE  bytes past the limit
  *   ESTALE  the buffer, or the root of the view, was freed
@@ -110,7 +112,8 @@ ARENA_API arena_buffer_t *arena_buffer_allocate_aligned(size_t capacity,
  *
  * Only the first buffer, not a view, can be freed.  It and all its views
  * answer ESTALE from then on; the handles themselves are left to the
- * collector.  No thread may be using the bytes.
+ * collector.  No thread may be using the bytes.  Phantoms of the buffer are
+ * told, and its cleaners run (arena/phantom.h).
  *
  * @param buffer  NULL: 0, nothing done
  *
@@ -171,7 +174,7 @@ ARENA_API arena_buffer_t *arena_buffer_aligned_slice(arena_buffer_t *buffer,
  * @return the address; or NULL with errno EINVAL or ESTALE.
  *
  * Lifetime: while the buffer or a view of it is reachable and it is not
- *           freed.  The address itself keeps nothing alive: end a stretch of
+ *           freed.  Do not count on the address to keep it: end a stretch of
  *           code that uses it with arena_keep_alive(buffer).
  * Of a read-only view, too: nothing may be written there then.
  */

@@ -3,8 +3,8 @@
  * references, queues, cleaners.
  *
  * A referent is any collected memory: an auto arena (or a pointer into it), a
- * block of the implicit arena, a block of arena_malloc, or an object of a
- * program's own use of libgc.  A pointer into the middle stands for the whole.
+ * block of the implicit arena, a direct buffer or a view of one, a block of
+ * arena_malloc, or an object of a program's own use of libgc.  A pointer into the middle stands for the whole.
  * All that watch one referent are told; chains and cycles of dead memory are
  * told in one collection; and nothing here keeps a referent alive or brings
  * it back: when you are told, it is gone.  An object that has a finalizer of
@@ -14,8 +14,9 @@
  *
  * What is found dead is found by collections, whoever asks for them.  After
  * arena_collect() everything that it found is in its queue, and the actions
- * have run.  arena_free of a referent, and an arena_realloc that moves it,
- * tell at once.  An object that the program frees by GC_free must be let go
+ * have run.  arena_free of a referent, an arena_realloc or arena_resize that
+ * moves it, and arena_buffer_free tell at once (the last one those who watch
+ * the buffer, not those who watch a view).  An object that the program frees by GC_free must be let go
  * of first, by arena_phantom_clear or arena_clean.
  *
  * data and arg are held: what they point to is kept alive until the phantom
@@ -73,26 +74,28 @@ typedef struct arena_cleanable arena_cleanable_t;
 ARENA_API arena_phantom_t *arena_phantom_new(const void *referent,
                                              arena_queue_t *queue, void *data);
 
-/** Is this its referent?  Of NULL: has it none any more, because it was
- *  cleared, enqueued, or found dead?  A pointer into the referent will do.
+/** Is this its referent?  When ptr is NULL: has it none any more, because it
+ *  was cleared, enqueued, or found dead?  A pointer into the referent will do.
+ *  When phantom is NULL, false.
  *  Threads: any.  Collects: never.
  *  As Reference.refersTo of the JDK. */
 ARENA_API bool arena_phantom_refers_to(const arena_phantom_t *phantom,
                                        const void *ptr);
 
-/** The data that it was made with.  Threads: any.  Collects: never. */
+/** The data that it was made with; of no phantom, NULL.  Threads: any.  Collects: never. */
 ARENA_API void *arena_phantom_data(const arena_phantom_t *phantom);
 
 /** Let go of the referent: the collector will not enqueue the phantom any
  *  more; arena_phantom_enqueue still can.  NULL: nothing.
- *  Threads: any.  Collects: never.
+ *  Threads: any; attaches the calling thread.  Collects: never.
  *  As Reference.clear of the JDK. */
 ARENA_API void arena_phantom_clear(arena_phantom_t *phantom);
 
-/** Let go of the referent and put the phantom into its queue, now.
+/** Let go of the referent, in any case, and put the phantom into its queue.
  *  @return true once: in one of all threads that try, and if the collector
  *          was not faster.  False: it was enqueued before, has no queue, or
- *          its queue is freed.  Of NULL, false with errno EINVAL.
+ *          its queue is freed.  When phantom is NULL, false with errno
+ *          EINVAL.
  *  Threads: any; attaches the calling thread.  Collects: never.
  *  As Reference.enqueue of the JDK. */
 ARENA_API bool arena_phantom_enqueue(arena_phantom_t *phantom);
@@ -117,7 +120,8 @@ ARENA_API arena_queue_t *arena_queue_new(void);
  *  Threads: any.  Collects: never. */
 ARENA_API void arena_queue_free(arena_queue_t *queue);
 
-/** Take the first phantom; takes no lock when there is none.
+/** Take the first phantom; takes no lock when there is none, but waits for a
+ *  collection that is running.
  *  @return the phantom, which is the caller's to free; or NULL, errno
  *          untouched: the queue is empty.  EINVAL: queue is NULL.
  *  Threads: any.  Collects: never. */
