@@ -13,31 +13,31 @@
 #include <arena/budget.h>
 #include <arena/phantom.h>
 
-#define SESSIONS 100
+#define VISITS 100
 
-struct session {
+struct visit {
     char user[64];
     char page[8192];
 };
 
 static arena_queue_t *gone;
 
-/* Sessions that nobody closes; on a thread of its own, whose stack is gone
+/* Visits that nobody closes; on a thread of its own, whose stack is gone
  * when it has ended. */
 static void *
 serve(void *arg)
 {
-    for (int i = 0; i < SESSIONS; i++) {
+    for (int i = 0; i < VISITS; i++) {
         arena_t *a = arena_auto();
-        struct session *session = arena_new(a, struct session);
-        char *label = arena_printf(NULL, "session %d", i);
+        struct visit *visit = arena_new(a, struct visit);
+        char *label = arena_printf(NULL, "visit %d", i);
 
-        assert(session != NULL && label != NULL);
-        strcpy(session->user, label);
-        arena_phantom_t *phantom = arena_phantom_new(session, gone, label);
+        assert(visit != NULL && label != NULL);
+        strcpy(visit->user, label);
+        arena_phantom_t *phantom = arena_phantom_new(visit, gone, label);
 
         assert(phantom != NULL);
-        assert(arena_phantom_refers_to(phantom, session->page));
+        assert(arena_phantom_refers_to(phantom, visit->page));
         assert(!arena_phantom_refers_to(phantom, NULL));
     }
     return arg;
@@ -64,8 +64,8 @@ main(void)
         arena_phantom_free(phantom);
     }
     /* A stale word somewhere can keep one. */
-    printf("%s of %d sessions are gone\n", told >= 98 ? "98 or more" : "few",
-           SESSIONS);
+    printf("%s of %d visits are gone\n", told >= 98 ? "98 or more" : "few",
+           VISITS);
     assert(told >= 98);
     arena_queue_free(gone);
     return 0;
