@@ -92,11 +92,12 @@ arenap_explicit_is_short(const struct arena *arena)
     return memcmp(&arena->kind, want, sizeof want) == 0;
 }
 
-/* Bytes of its chunks. */
+/* Bytes of its chunks.  What the threads of a shared arena write under its
+ * lock is not looked at. */
 static inline size_t
 arenap_explicit_reserved(const struct arena *arena)
 {
-    if (arenap_explicit_is_short(arena))
+    if (arena->kind == ARENA_CONFINED && arenap_explicit_is_short(arena))
         return arena->chunks != NULL ? ARENA_PAGE : 0;
     return atomic_load_explicit(&arena->reserved, memory_order_relaxed);
 }
