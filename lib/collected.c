@@ -108,15 +108,12 @@ class_learn(size_t request, void *block, size_t charge)
     return size;
 }
 
-void *
-arenap_collected_block(struct thread *self, enum block kind, size_t request,
-                       size_t extra, size_t *charge)
+/* A block of request bytes, whose class has known bytes, if that is known;
+ * own and extra are reserved for it. */
+static inline void *
+block_take(struct thread *self, enum block kind, size_t request, size_t known,
+           size_t own, size_t extra)
 {
-    size_t known = request < SMALL_LAST
-                       ? atomic_load_explicit(&class_bytes[request],
-                                              memory_order_relaxed)
-                       : 0;
-    size_t own = known != 0 ? known : class_charge(request);
     void *block;
 
     if (arenap_collector_attach(self) != 0
@@ -132,9 +129,23 @@ arenap_collected_block(struct thread *self, enum block kind, size_t request,
     if (block == NULL) {
         arenap_budget_release(own + extra);
         arenap_fail_system(own);
-        return NULL;
     }
-    *charge = known != 0 ? known : class_learn(request, block, own);
+    return block;
+}
+
+void *
+arenap_collected_block(struct thread *self, enum block kind, size_t request,
+                       size_t extra, size_t *charge)
+{
+    size_t known = request < SMALL_LAST
+                       ? atomic_load_explicit(&class_bytes[request],
+                                              memory_order_relaxed)
+                       : 0;
+    size_t own = known != 0 ? known : class_charge(request);
+    void *block = block_take(self, kind, request, known, own, extra);
+
+    if (block != NULL)
+        *charge = known != 0 ? known : class_learn(request, block, own);
     return block;
 }
 
@@ -143,22 +154,7 @@ arenap_collected_block(struct thread *self, enum block kind, size_t request,
 static void *
 block_make(struct thread *self, enum block kind, size_t bytes)
 {
-    void *block;
-
-    if (arenap_collector_attach(self) != 0
-        || arenap_budget_reserve(bytes) != 0)
-        return NULL;
-    block = bytes <= LIST_LAST
-                ? arenap_collector_alloc_listed(self, kind, bytes)
-                : arenap_collector_alloc(self, kind, bytes - SLOP);
-    /* The collector may refuse although garbage exists. */
-    if (block == NULL && arenap_cleaner_reclaim())
-        block = arenap_collector_alloc(self, kind, bytes - SLOP);
-    if (block == NULL) {
-        arenap_budget_release(bytes);
-        arenap_fail_system(bytes);
-    }
-    return block;
+    return block_take(self, kind, bytes - SLOP, bytes, bytes, 0);
 }
 
 /* --- Auto arenas: extras and parts --- */
