@@ -108,6 +108,24 @@ left_ms(int timeout, int64_t until)
     return left <= 0 ? 0 : (int)((left + 999999) / 1000000);
 }
 
+/* The same with a variable that points to a time, of which only what is left
+ * is given the next time. */
+#define RESTARTED_UNTIL(timeout, call)                                        \
+    (__extension__({                                                          \
+        struct watch watch_ = watch_begin();                                  \
+        bool timed_ = is_time(timeout);                                       \
+        int64_t until_ = timed_ ? now() + to_ns(timeout) : 0;                 \
+        struct timespec left_;                                                \
+        int result_;                                                          \
+                                                                              \
+        while ((result_ = (call)) == -1 && watch_again(&watch_, errno))       \
+            if (timed_) {                                                     \
+                left_ = from_ns(until_ - now());                              \
+                (timeout) = &left_;                                           \
+            }                                                                 \
+        result_;                                                              \
+    }))
+
 /* --- Sleeping --- */
 
 /* An error number, as clock_nanosleep. */
@@ -202,21 +220,11 @@ INTERPOSE int
 ppoll(struct pollfd *files, nfds_t count, const struct timespec *timeout,
       const sigset_t *mask)
 {
-    struct watch watch = watch_begin();
-    bool timed = is_time(timeout);
-    int64_t until = timed ? now() + to_ns(timeout) : 0;
-    struct timespec left;
     sigset_t copy;
-    int result;
 
     mask = arenap_signals_strip(mask, &copy);
-    while ((result = REAL(ppoll)(files, count, timeout, mask)) == -1
-           && watch_again(&watch, errno))
-        if (timed) {
-            left = from_ns(until - now());
-            timeout = &left;
-        }
-    return result;
+    return RESTARTED_UNTIL(timeout,
+                           REAL(ppoll)(files, count, timeout, mask));
 }
 
 /* What _FORTIFY_SOURCE calls; libc's own ends the program. */
@@ -268,22 +276,11 @@ INTERPOSE int
 pselect(int count, fd_set *in, fd_set *out, fd_set *other,
         const struct timespec *timeout, const sigset_t *mask)
 {
-    struct watch watch = watch_begin();
-    bool timed = is_time(timeout);
-    int64_t until = timed ? now() + to_ns(timeout) : 0;
-    struct timespec left;
     sigset_t copy;
-    int result;
 
     mask = arenap_signals_strip(mask, &copy);
-    while ((result = REAL(pselect)(count, in, out, other, timeout, mask))
-               == -1
-           && watch_again(&watch, errno))
-        if (timed) {
-            left = from_ns(until - now());
-            timeout = &left;
-        }
-    return result;
+    return RESTARTED_UNTIL(
+        timeout, REAL(pselect)(count, in, out, other, timeout, mask));
 }
 
 INTERPOSE int
@@ -312,23 +309,11 @@ INTERPOSE int
 epoll_pwait2(int file, struct epoll_event *events, int count,
              const struct timespec *timeout, const sigset_t *mask)
 {
-    struct watch watch = watch_begin();
-    bool timed = is_time(timeout);
-    int64_t until = timed ? now() + to_ns(timeout) : 0;
-    struct timespec left;
     sigset_t copy;
-    int result;
 
     mask = arenap_signals_strip(mask, &copy);
-    while ((result =
-                REAL(epoll_pwait2)(file, events, count, timeout, mask))
-               == -1
-           && watch_again(&watch, errno))
-        if (timed) {
-            left = from_ns(until - now());
-            timeout = &left;
-        }
-    return result;
+    return RESTARTED_UNTIL(
+        timeout, REAL(epoll_pwait2)(file, events, count, timeout, mask));
 }
 
 /* --- Signals --- */
@@ -355,21 +340,11 @@ INTERPOSE int
 sigtimedwait(const sigset_t *set, siginfo_t *info,
              const struct timespec *timeout)
 {
-    struct watch watch = watch_begin();
-    bool timed = is_time(timeout);
-    int64_t until = timed ? now() + to_ns(timeout) : 0;
-    struct timespec left;
     sigset_t copy;
-    int result;
 
     set = arenap_signals_strip(set, &copy);
-    while ((result = REAL(sigtimedwait)(set, info, timeout)) == -1
-           && watch_again(&watch, errno))
-        if (timed) {
-            left = from_ns(until - now());
-            timeout = &left;
-        }
-    return result;
+    return RESTARTED_UNTIL(timeout,
+                           REAL(sigtimedwait)(set, info, timeout));
 }
 
 /* --- Semaphores and messages --- */
