@@ -38,6 +38,7 @@
 #include "collector.h"
 #include "error.h"
 #include "internal.h"
+#include "magazine.h"
 #include "maps.h"
 #include "os.h"
 #include "payload.h"
@@ -185,6 +186,7 @@ static void
 roots_before(void)
 {
     collector.pushes = 0;
+    arenap_magazine_mark(GC_get_gc_no());
     arenap_stop_before_stacks(__builtin_frame_address(0));
 }
 
@@ -255,6 +257,12 @@ arenap_collector_keep_all(uintptr_t lo, uintptr_t hi)
 }
 
 void
+arenap_collector_mark(const void *base)
+{
+    GC_set_mark_bit(base);
+}
+
+void
 arenap_collector_push_now(const void *lo, const void *hi)
 {
     union {
@@ -298,7 +306,9 @@ static unsigned
 kind_make(GC_word descriptor, int add_size, GC_disclaim_proc dead,
           int mark_from_all)
 {
-    unsigned kind = GC_new_kind(GC_new_free_list(), descriptor, add_size, 1);
+    int clear = dead != NULL;
+    unsigned kind =
+        GC_new_kind(GC_new_free_list(), descriptor, add_size, clear);
 
     if (dead != NULL)
         GC_register_disclaim_proc((int)kind, dead, mark_from_all);
@@ -496,10 +506,21 @@ arenap_collector_attach(struct thread *self)
     return self->late ? arenap_collector_start() : attach_slow(self);
 }
 
+bool
+arenap_collector_is_kept(struct thread *self)
+{
+    uint8_t how = atomic_load_explicit(&self->attached, memory_order_relaxed);
+
+    return how == ATTACHED_OURS ? !self->late
+                                : how == ATTACHED_HOST && self->is_main;
+}
+
 void
 arenap_collector_detach(struct thread *self)
 {
     uint8_t how = atomic_load(&self->attached);
+
+    arenap_magazine_flush(self);
 
     /* First ours, then the collector's: see roots.h. */
     atomic_store(&self->attached, ATTACHED_NOT);
@@ -579,7 +600,7 @@ arenap_collector_alloc(struct thread *self, enum block kind, size_t size)
 static inline bool
 lists_are_good(struct thread *self)
 {
-    uint64_t now = GC_get_gc_no();
+    uint64_t now = arenap_collector_cycle();
 
     if (ARENA_LIKELY(self->list_cycle == now))
         return true;
@@ -605,20 +626,28 @@ list_take(struct thread *self, void **list)
                                                  : NULL;
 }
 
+void *
+arenap_collector_alloc_page(enum block kind, size_t bytes)
+{
+    int saved = errno;
+    void *first = NULL;
+
+    GC_generic_malloc_many(bytes, (int)collector.kind[kind], &first);
+    after_collector();
+    errno = saved;
+    return first;
+}
+
 /* Fill a list, and take one. */
 ARENA_COLD static void *
 list_take_slow(struct thread *self, enum block kind, void **list,
                size_t bytes)
 {
-    int saved = errno;
-    void *block = NULL;
+    void *block = arenap_collector_alloc_page(kind, bytes);
 
-    GC_generic_malloc_many(bytes, (int)collector.kind[kind], &block);
     (void)lists_are_good(self);
     if (block != NULL)
         block = list_cut(list, block);
-    after_collector();
-    errno = saved;
     return block != NULL ? block
                          : arenap_collector_alloc(self, kind, bytes - 1);
 }
@@ -750,6 +779,13 @@ arenap_collector_unlink(_Atomic uintptr_t *slot)
     }
     errno = saved;
 }
+
+/* The variable itself, since it is read for each block; it is older than the
+ * function that reads it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+const volatile uintptr_t *arenap_collector_cycles = &GC_gc_no;
+#pragma GCC diagnostic pop
 
 uint64_t
 arenap_collector_count(void)

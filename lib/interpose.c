@@ -49,15 +49,28 @@ arena_interpose_start(int suspend, int restart)
     return arena_set_roots(ARENA_ROOTS_ALL);
 }
 
+void *
+arena_interpose_alloc_at_hand(size_t size)
+{
+    return arenap_heap_alloc_at_hand(size);
+}
+
+bool
+arena_interpose_free_at_hand(void *block)
+{
+    return arenap_heap_free_at_hand(block);
+}
+
 bool
 arena_interpose_free(void *block)
 {
+    uint64_t cycle = arenap_collector_cycle();
     size_t size;
     void *base;
 
     switch (arenap_collector_find(block, &base, &size)) {
     case BLOCK_HEAP:
-        arenap_heap_free(block, base, size);
+        arenap_heap_free(block, base, size, cycle);
         return true;
     case BLOCK_IMPLICIT:
         arenap_implicit_free(block, base);

@@ -32,6 +32,11 @@ ARENA_API void arena_interpose_bypass(const struct arena_interposed *own,
  */
 ARENA_API int arena_interpose_start(int suspend, int restart);
 
+/* As malloc and free, for what needs no more than a look into the calling
+ * thread's own memory.  NULL or false: nothing was done. */
+ARENA_API void *arena_interpose_alloc_at_hand(size_t size);
+ARENA_API bool arena_interpose_free_at_hand(void *block);
+
 /* Free a block of the heap or of the implicit arena, or take it for one that
  * is free already.  False if it is neither: somebody else's. */
 ARENA_API bool arena_interpose_free(void *block);

@@ -13,6 +13,7 @@
 #include "control.h"
 #include "explicit.h"
 #include "internal.h"
+#include "magazine.h"
 #include "os.h"
 #include "payload.h"
 #include "phantom.h"
@@ -172,6 +173,7 @@ fork_prepare(void)
     arenap_budget_fork_prepare();
     arenap_control_fork_prepare();
     arenap_phantom_fork_prepare();
+    arenap_magazine_fork_prepare();
     arenap_os_fork_prepare();
 }
 
@@ -179,6 +181,7 @@ static void
 fork_done(void)
 {
     arenap_os_fork_done();
+    arenap_magazine_fork_done();
     arenap_phantom_fork_done();
     arenap_control_fork_done();
     arenap_budget_fork_done();
@@ -206,6 +209,7 @@ fork_child(void)
         if (atomic_load(&t->serial) == 0)
             continue;
         atomic_store(&t->attached, ATTACHED_NOT);
+        arenap_magazine_forget(t);
         t->is_cleaner = t->relieved = t->collecting = false;
         t->acting = 0;
         /* What it was about to change may be half done: let it be. */
@@ -227,6 +231,7 @@ static void
 threads_init(void)
 {
     arenap_os_init();
+    arenap_magazine_init();
     arenap_budget_init();
     threads.has_key = pthread_key_create(&threads.key, thread_end) == 0;
     pthread_atfork(fork_prepare, fork_done, fork_child);

@@ -27,6 +27,15 @@ collects(void)
     return LIKELY(arenap_mode_now() == MODE_COLLECT && arenap_inside == 0);
 }
 
+/* A block that the thread has at hand; or NULL. */
+static void *
+at_hand(size_t size)
+{
+    return collects() && LIKELY(arenap_options.gc_every == 0)
+               ? arena_interpose_alloc_at_hand(size)
+               : NULL;
+}
+
 /* A collection once in so many bytes of the thread's requests. */
 static void
 collect_at_times(size_t size)
@@ -210,8 +219,10 @@ system_memalign(size_t align, size_t size)
 INTERPOSE void *
 malloc(size_t size)
 {
-    void *block;
+    void *block = at_hand(size);
 
+    if (LIKELY(block != NULL))
+        return block;
     if (!collects())
         return system_account(__libc_malloc(size));
     collected_begin(size);
@@ -238,7 +249,9 @@ free(void *block)
 {
     int saved = errno;
 
-    if (block == NULL)
+    if (block == NULL
+        || (collects() && LIKELY(!arenap_options.ignore_free)
+            && LIKELY(arena_interpose_free_at_hand(block))))
         return;
     if (arenap_mode_now() == MODE_EARLY || !collected_free(block))
         system_free(block);
