@@ -77,15 +77,22 @@ void arenap_mode_give_up(void);
  * none. */
 void *arenap_real_find(const char *name);
 
-/* REAL(name): libc's function of that name, found at its first use. */
-#define REAL(name)                                                            \
+/* libc's own, whatever lies between: a program that is linked with another
+ * allocator has that one's first. */
+void *arenap_libc_find(const char *name);
+
+/* REAL(name): the next function of that name, LIBC(name): libc's own; found
+ * at its first use. */
+#define REAL(name) FOUND(arenap_real_find, name)
+#define LIBC(name) FOUND(arenap_libc_find, name)
+#define FOUND(find, name)                                                     \
     (__extension__({                                                          \
         static _Atomic(void *) real_;                                         \
         void *found_ =                                                        \
             atomic_load_explicit(&real_, memory_order_relaxed);               \
                                                                               \
         if (UNLIKELY(found_ == NULL)) {                                       \
-            found_ = arenap_real_find(#name);                                 \
+            found_ = find(#name);                                             \
             atomic_store(&real_, found_);                                     \
         }                                                                     \
         (__typeof__(&name))found_;                                            \

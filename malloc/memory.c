@@ -158,7 +158,7 @@ arenap_memory_settle(void)
 static size_t
 system_size(void *block)
 {
-    return REAL(malloc_usable_size)(block);
+    return LIBC(malloc_usable_size)(block);
 }
 
 /* A block of libc's, or NULL: taken from the budget, or given back. */
@@ -388,7 +388,7 @@ malloc_trim(size_t pad)
         arena_interpose_collect();
         arenap_inside--;
     }
-    return REAL(malloc_trim)(pad);
+    return LIBC(malloc_trim)(pad);
 }
 
 /* There is nothing to choose here; it is no error to try. */

@@ -42,6 +42,23 @@ arenap_real_find(const char *name)
     return function;
 }
 
+void *
+arenap_libc_find(const char *name)
+{
+    int saved = errno;
+    void *libc, *function = NULL;
+
+    arenap_inside++;
+    libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+    if (libc != NULL) {
+        function = dlsym(libc, name);
+        dlclose(libc);
+    }
+    arenap_inside--;
+    errno = saved;
+    return function != NULL ? function : arenap_real_find(name);
+}
+
 /* --- What libarena and the collector call --- */
 
 static int
@@ -71,8 +88,8 @@ bypass(void)
         {"aligned_alloc", (void *)__libc_memalign},
         {"pthread_create", (void *)arenap_threads_create_quietly},
         {"pthread_getattr_np", (void *)arenap_threads_attr_quietly},
-        BYPASS(malloc_usable_size),
-        BYPASS(malloc_trim),
+        {"malloc_usable_size", (void *)LIBC(malloc_usable_size)},
+        {"malloc_trim", (void *)LIBC(malloc_trim)},
         BYPASS(sigaction),
         BYPASS(signal),
         BYPASS(pthread_sigmask),
