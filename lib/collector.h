@@ -66,9 +66,10 @@ void *arenap_collector_alloc_listed(struct thread *self, enum block kind,
  * alone. */
 void *arenap_collector_alloc_traced(size_t size);
 
-/* Blocks of just so many bytes, slop included, less than a page, linked
+/* Blocks of just so many bytes, slop included, up to ALLOC_PAGE_LAST, linked
  * through word 0: those that are free on some page.  The caller keeps the
  * first one.  NULL, errno untouched, when there are none. */
+#define ALLOC_PAGE_LAST ((size_t)2032)
 void *arenap_collector_alloc_page(enum block kind, size_t bytes);
 
 void arenap_collector_free(void *base);

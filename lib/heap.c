@@ -310,7 +310,7 @@ heap_give(struct thread *self, void *base, size_t size, uint64_t cycle)
             return;
     }
     /* Its pages may be others' at once. */
-    if (size >= ARENA_PAGE)
+    if (size > SIZECLASS_SMALL_LAST)
         arenap_blockmap_set((uintptr_t)base, cycle, SIZECLASS_NONE);
     arenap_count(&self->heap.requested, (size_t)0 - size);
     arenap_count(&self->heap.count, (size_t)0 - 1);

@@ -379,34 +379,57 @@ bin_load_list(struct thread *self, unsigned class, void **first)
     arena_keep_alive(first);
 }
 
-void *
-arenap_magazine_fill(struct thread *self, unsigned class)
+/* One block, which may be of a larger size than that of the class: then
+ * nobody enters it. */
+static void *
+fill_one(struct thread *self, unsigned class)
 {
-    size_t bytes = arenap_sizeclass[class].bytes;
-    void *block;
+    uint64_t cycle = arenap_collector_cycle();
+    uintptr_t *block = arenap_collector_alloc(
+        self, BLOCK_HEAP, arenap_sizeclass[class].bytes - 1);
 
-    if (class > SIZECLASS_SMALL || !bins_allowed(self)
-        || !bin_open(self, class)) {
-        uint64_t cycle = arenap_collector_cycle();
-
-        block = arenap_collector_alloc(self, BLOCK_HEAP, bytes - 1);
-        if (block == NULL)
-            return NULL;
-        count_taken(self, class, 1);
-        if (class > SIZECLASS_SMALL)
-            arenap_blockmap_set((uintptr_t)block, cycle, class);
-        return block;
-    }
-    block = arenap_collector_alloc_page(BLOCK_HEAP, bytes);
     if (block == NULL)
         return NULL;
+    count_taken(self, class, 1);
+    if (arenap_collector_size(block) == arenap_sizeclass[class].bytes)
+        arenap_blockmap_set((uintptr_t)block, cycle, class);
+    block[1] = 0;
+    return block;
+}
+
+/* Blocks of a page, from the collector.  When memory is short it gives only
+ * one, of any size that is large enough. */
+static void *
+fill_page(struct thread *self, unsigned class)
+{
+    size_t bytes = arenap_sizeclass[class].bytes;
+    uintptr_t *block = arenap_collector_alloc_page(BLOCK_HEAP, bytes);
+
+    if (block == NULL)
+        return NULL;
+    if (block[0] == 0 && arenap_collector_size(block) != bytes) {
+        count_taken(self, class, 1);
+        block[1] = 0;
+        return block;
+    }
     bins_refresh(self);
     /* The collector may have run a finalizer of the host program's, and that
      * may have been here. */
     if (atomic_load(&self->bins.class[class].count) == 0)
-        bin_load_list(self, class, block);
+        bin_load_list(self, class, (void **)block);
     arena_keep_alive(block);
     return arenap_magazine_pop(&self->bins, class);
+}
+
+void *
+arenap_magazine_fill(struct thread *self, unsigned class)
+{
+    void *block = NULL;
+
+    if (arenap_sizeclass[class].bytes <= ALLOC_PAGE_LAST
+        && bins_allowed(self) && bin_open(self, class))
+        block = fill_page(self, class);
+    return block != NULL ? block : fill_one(self, class);
 }
 
 /* --- The collector --- */
