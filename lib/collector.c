@@ -53,17 +53,21 @@ enum collector_state { NOT_STARTED, STARTED, UNUSABLE };
  * ranges is bounded. */
 #define PUSHES_AT_ONCE 1000
 
+/* What the heap begins with; and for a program that knows nothing of it, and
+ * is to stay small if it leaks. */
 #define HEAP_FIRST ((size_t)16 << 20)
+#define HEAP_FIRST_UNKNOWING ((size_t)8 << 20)
 
 static struct {
     pthread_mutex_t lock; /* of starting */
     _Atomic int state;
     const char *reason; /* of UNUSABLE */
     unsigned kind[BLOCK_KINDS];
+    size_t heap_first;
     unsigned pushes; /* in this collection */
     bool began;      /* this collection has called our first hook */
     _Atomic size_t traced; /* bytes that are only freed by hand */
-} collector = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} collector = {.lock = PTHREAD_MUTEX_INITIALIZER, .heap_first = HEAP_FIRST};
 
 /* --- Hooks ---
  *
@@ -370,7 +374,29 @@ heap_begin(void)
 {
     size_t share = arena_limit() / 8;
 
-    GC_expand_hp(share < HEAP_FIRST ? share : HEAP_FIRST);
+    GC_expand_hp(share < collector.heap_first ? share : collector.heap_first);
+}
+
+/* The collector's lock is held. */
+static size_t
+pages_in_use(void)
+{
+    return GC_get_heap_size() - GC_get_free_bytes();
+}
+
+/* A program that frees what it uses gains nothing by a collection: then the
+ * next one is due after twice as many bytes as live, else after two thirds.
+ * The collector's lock is held. */
+static void GC_CALLBACK
+pace_event(GC_EventType event)
+{
+    static size_t before;
+
+    if (event == GC_EVENT_START)
+        before = pages_in_use();
+    else if (event == GC_EVENT_END)
+        GC_set_free_space_divisor(
+            pages_in_use() > before - before / 4 ? 1 : 3);
 }
 
 void
@@ -379,6 +405,10 @@ arenap_collector_prepare(int suspend, int restart)
     GC_set_suspend_signal(suspend);
     GC_set_thr_restart_signal(restart);
     GC_set_warn_proc(GC_ignore_warn_proc);
+    if (getenv("GC_FREE_SPACE_DIVISOR") == NULL
+        && GC_get_on_collection_event() == NULL)
+        GC_set_on_collection_event(pace_event);
+    collector.heap_first = HEAP_FIRST_UNKNOWING;
     /* Libraries' data is found with the mappings.  Going through the list of
      * libraries takes a lock of the loader's, which another thread may hold
      * while it waits for memory. */

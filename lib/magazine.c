@@ -11,12 +11,12 @@
 #include "thread.h"
 
 /* What a thread keeps of a class: bytes in a magazine, and blocks at least. */
-#define MAGAZINE_BYTES ((uint32_t)32 * 1024)
-#define MAGAZINE_LEAST 4u
+#define MAGAZINE_BYTES ((uint32_t)8 * 1024)
+#define MAGAZINE_LEAST 2u
 
 /* Blocks of whole pages can become others at once if they are given back: the
  * depot keeps so many bytes of them. */
-#define DEPOT_PAGES ((size_t)2 << 20)
+#define DEPOT_PAGES ((size_t)256 << 10)
 
 static struct {
     pthread_mutex_t lock;

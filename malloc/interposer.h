@@ -53,6 +53,15 @@ enum mode {
 
 extern _Atomic int arenap_mode;
 
+/* How most calls of malloc and free are answered; follows the mode. */
+enum answer {
+    ANSWER_SLOWLY,
+    ANSWER_AT_HAND, /* from what the thread has at hand, if it has */
+    ANSWER_SYSTEM   /* by libc, accounted: nothing was ever collected */
+};
+
+extern _Atomic int arenap_answer;
+
 struct options {
     size_t gc_every;  /* bytes; 0: as the collector sees fit */
     bool ignore_free; /* leave all to the collector */

@@ -21,19 +21,11 @@ void *arena_legacy_memalign(size_t align, size_t size);
 
 /* --- Collected memory --- */
 
+/* The call is the program's, and what it gets is collected. */
 static bool
 collects(void)
 {
     return LIKELY(arenap_mode_now() == MODE_COLLECT && arenap_inside == 0);
-}
-
-/* A block that the thread has at hand; or NULL. */
-static void *
-at_hand(size_t size)
-{
-    return collects() && LIKELY(arenap_options.gc_every == 0)
-               ? arena_interpose_alloc_at_hand(size)
-               : NULL;
 }
 
 /* A collection once in so many bytes of the thread's requests. */
@@ -104,42 +96,53 @@ static INTERPOSE_TLS size_t credit;
 static bool
 accounts(void)
 {
-    return arenap_mode_now() == MODE_EXPLICIT && arenap_inside == 0;
+    return LIKELY(arenap_mode_now() == MODE_EXPLICIT && arenap_inside == 0);
+}
+
+static __attribute__((noinline)) bool
+credit_borrow(size_t size)
+{
+    size_t more = size - credit;
+    bool done = true;
+
+    arenap_inside++;
+    if (arena_reserve(more + CREDIT_STEP) == 0)
+        credit += more + CREDIT_STEP;
+    else if (arena_reserve(more) == 0)
+        credit += more;
+    else
+        done = false;
+    arenap_inside--;
+    if (done)
+        credit -= size;
+    return done;
 }
 
 static bool
 credit_take(size_t size)
 {
-    bool done = true;
+    if (UNLIKELY(credit < size))
+        return credit_borrow(size);
+    credit -= size;
+    return true;
+}
 
-    if (credit < size) {
-        size_t more = size - credit;
-
-        arenap_inside++;
-        if (arena_reserve(more + CREDIT_STEP) == 0)
-            credit += more + CREDIT_STEP;
-        else if (arena_reserve(more) == 0)
-            credit += more;
-        else
-            done = false;
-        arenap_inside--;
-    }
-    if (done)
-        credit -= size;
-    return done;
+static __attribute__((noinline)) void
+credit_return(void)
+{
+    arenap_inside++;
+    /* What was not taken, before the beginning, cannot be given back. */
+    arena_unreserve(credit - CREDIT_STEP);
+    arenap_inside--;
+    credit = CREDIT_STEP;
 }
 
 static void
 credit_give(size_t size)
 {
     credit += size;
-    if (credit <= 2 * CREDIT_STEP)
-        return;
-    arenap_inside++;
-    /* What was not taken, before the beginning, cannot be given back. */
-    arena_unreserve(credit - CREDIT_STEP);
-    arenap_inside--;
-    credit = CREDIT_STEP;
+    if (UNLIKELY(credit > 2 * CREDIT_STEP))
+        credit_return();
 }
 
 void
@@ -155,17 +158,20 @@ arenap_memory_settle(void)
     arenap_inside--;
 }
 
+/* The bytes that a block of libc's takes: the word before it has them, and
+ * three flags. */
 static size_t
 system_size(void *block)
 {
-    return LIBC(malloc_usable_size)(block);
+    return ((size_t *)block)[-1] & ~(size_t)7;
 }
 
 /* A block of libc's, or NULL: taken from the budget, or given back. */
 static void *
 system_account(void *block)
 {
-    if (block == NULL || !accounts() || credit_take(system_size(block)))
+    if (UNLIKELY(block == NULL) || !accounts()
+        || LIKELY(credit_take(system_size(block))))
         return block;
     __libc_free(block);
     errno = ENOMEM;
@@ -214,15 +220,22 @@ system_memalign(size_t align, size_t size)
     return system_account(__libc_memalign(align, size));
 }
 
-/* --- The functions --- */
+/* --- The functions: the short ways first --- */
 
-INTERPOSE void *
-malloc(size_t size)
+static enum answer
+answer(void)
 {
-    void *block = at_hand(size);
+    return LIKELY(arenap_inside == 0)
+               ? (enum answer)atomic_load_explicit(&arenap_answer,
+                                                   memory_order_relaxed)
+               : ANSWER_SLOWLY;
+}
 
-    if (LIKELY(block != NULL))
-        return block;
+static __attribute__((noinline)) void *
+malloc_slowly(size_t size)
+{
+    void *block;
+
     if (!collects())
         return system_account(__libc_malloc(size));
     collected_begin(size);
@@ -232,7 +245,23 @@ malloc(size_t size)
 }
 
 INTERPOSE void *
-calloc(size_t count, size_t size)
+malloc(size_t size)
+{
+    enum answer how = answer();
+    void *block;
+
+    if (how == ANSWER_AT_HAND) {
+        block = arena_interpose_alloc_at_hand(size);
+        if (LIKELY(block != NULL))
+            return block;
+    } else if (how == ANSWER_SYSTEM) {
+        return system_account(__libc_malloc(size));
+    }
+    return malloc_slowly(size);
+}
+
+static __attribute__((noinline)) void *
+calloc_slowly(size_t count, size_t size)
 {
     void *block;
 
@@ -244,18 +273,47 @@ calloc(size_t count, size_t size)
     return block;
 }
 
-INTERPOSE void
-free(void *block)
+INTERPOSE void *
+calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    void *block;
+
+    if (answer() == ANSWER_AT_HAND
+        && !__builtin_mul_overflow(count, size, &bytes)
+        && (block = arena_interpose_alloc_at_hand(bytes)) != NULL)
+        return memset(block, 0, bytes);
+    return calloc_slowly(count, size);
+}
+
+static __attribute__((noinline)) void
+free_slowly(void *block)
 {
     int saved = errno;
 
-    if (block == NULL
-        || (collects() && LIKELY(!arenap_options.ignore_free)
-            && LIKELY(arena_interpose_free_at_hand(block))))
+    if (block == NULL)
         return;
     if (arenap_mode_now() == MODE_EARLY || !collected_free(block))
         system_free(block);
     errno = saved;
+}
+
+INTERPOSE void
+free(void *block)
+{
+    enum answer how = answer();
+
+    if (how == ANSWER_AT_HAND) {
+        if (LIKELY(arena_interpose_free_at_hand(block)))
+            return;
+    } else if (how == ANSWER_SYSTEM) {
+        if (LIKELY(block != NULL)) {
+            credit_give(system_size(block));
+            __libc_free(block);
+        }
+        return;
+    }
+    free_slowly(block);
 }
 
 INTERPOSE void
@@ -284,6 +342,8 @@ realloc(void *block, size_t size)
 
     if (block == NULL)
         return malloc(size);
+    if (answer() == ANSWER_SYSTEM)
+        return system_realloc(block, size);
     room = collected_room(block);
     if (room == NOT_OURS)
         return system_realloc(block, size);
@@ -375,7 +435,7 @@ malloc_usable_size(void *block)
     if (block == NULL)
         return 0;
     room = collected_room(block);
-    return room != NOT_OURS ? room : system_size(block);
+    return room != NOT_OURS ? room : REAL(malloc_usable_size)(block);
 }
 
 /* --- What else malloc.h has --- */

@@ -20,6 +20,7 @@
 #include "interposer.h"
 
 _Atomic int arenap_mode = MODE_EARLY;
+_Atomic int arenap_answer = ANSWER_SLOWLY;
 struct options arenap_options;
 INTERPOSE_TLS unsigned arenap_inside;
 
@@ -162,6 +163,7 @@ void
 arenap_mode_give_up(void)
 {
     start.reason = "threads do not stop";
+    atomic_store(&arenap_answer, ANSWER_SLOWLY);
     atomic_store(&arenap_mode, MODE_EXPLICIT);
 }
 
@@ -194,6 +196,10 @@ interposer_start(void)
     }
     arenap_threads_start();
     atomic_store(&arenap_mode, mode);
+    if (mode == MODE_EXPLICIT)
+        atomic_store(&arenap_answer, ANSWER_SYSTEM);
+    else if (arenap_options.gc_every == 0 && !arenap_options.ignore_free)
+        atomic_store(&arenap_answer, ANSWER_AT_HAND);
     arenap_inside--;
     errno = saved;
 }
