@@ -369,12 +369,13 @@ bool
 arenap_heap_free_at_hand(void *ptr)
 {
     struct thread *self = arenap_tls.record;
+    unsigned class;
 
-    return ARENA_LIKELY(self != NULL)
-           && ARENA_LIKELY(atomic_load_explicit(&arenap_phantom_watched,
-                                                memory_order_relaxed)
-                           == 0)
-           && arenap_magazine_push(&self->bins, heap_class(ptr), ptr);
+    if (ARENA_UNLIKELY(self == NULL)
+        || ARENA_UNLIKELY((class = heap_class(ptr)) == SIZECLASS_NONE))
+        return false;
+    arenap_phantom_freed(ptr);
+    return arenap_magazine_push(&self->bins, class, ptr);
 }
 
 /* --- Whose block is it? --- */
