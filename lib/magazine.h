@@ -55,9 +55,10 @@ arenap_magazine_is_free(const void *block)
     return ((const uintptr_t *)block)[1] == arenap_magazine_key;
 }
 
-/* A block at hand, of no defined contents; or NULL.  It is in a register
- * before the count of collections is read: one that begins later finds it
- * there. */
+/* A block at hand; or NULL.  Of its contents only two words are defined, and
+ * zero: the first, where the collector's link to another block was, and the
+ * key.  The block is in a register before the count of collections is read:
+ * one that begins later finds it there. */
 static inline void *
 arenap_magazine_pop(struct bins *bins, unsigned class)
 {
@@ -75,7 +76,7 @@ arenap_magazine_pop(struct bins *bins, unsigned class)
             != arenap_collector_cycle()))
         return NULL;
     atomic_store_explicit(&bin->count, count - 1, memory_order_relaxed);
-    block[1] = 0;
+    block[0] = block[1] = 0;
     return block;
 }
 
