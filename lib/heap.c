@@ -24,6 +24,7 @@
 #include "payload.h"
 #include "phantom.h"
 #include "roots.h"
+#include "scope.h"
 #include "sizeclass.h"
 #include "thread.h"
 #include "usage.h"
@@ -219,7 +220,7 @@ heap_alloc_large(struct thread *self, size_t size)
 }
 
 ARENA_NOINLINE static void *
-heap_alloc_slow(size_t size)
+heap_take_slow(size_t size)
 {
     struct thread *self = arenap_thread_self();
 
@@ -234,14 +235,38 @@ heap_alloc_slow(size_t size)
                : heap_alloc_large(self, size);
 }
 
+/* From the heap, whatever arena is pushed. */
+static void *
+heap_take(size_t size)
+{
+    struct thread *self = arenap_tls.record;
+    void *block = self != NULL && size <= SIZECLASS_LAST
+                      ? arenap_magazine_pop(&self->bins,
+                                            arenap_sizeclass_for(size))
+                      : NULL;
+
+    return block != NULL ? block : heap_take_slow(size);
+}
+
 void *
 arenap_heap_alloc_at_hand(size_t size)
 {
     struct thread *self = arenap_tls.record;
 
     return ARENA_LIKELY(self != NULL && size <= SIZECLASS_LAST)
+                   && ARENA_LIKELY(self->scope == NULL)
                ? arenap_magazine_pop(&self->bins, arenap_sizeclass_for(size))
                : NULL;
+}
+
+ARENA_NOINLINE static void *
+heap_alloc_slow(size_t size)
+{
+    struct thread *self = arenap_tls.record;
+
+    return self != NULL && self->scope != NULL
+               ? arenap_scope_alloc(self, ARENA_GRANULE, size)
+               : heap_take_slow(size);
 }
 
 static inline void *
@@ -271,10 +296,13 @@ aligned_is(const char *ptr, const char *base)
 static void *
 heap_alloc_aligned(size_t align, size_t size)
 {
+    struct thread *self = arenap_tls.record;
     char *base, *block;
 
     if (align <= ARENA_GRANULE)
         return heap_alloc(size);
+    if (self != NULL && ARENA_UNLIKELY(self->scope != NULL))
+        return arenap_scope_alloc(self, align, size);
     if (align > PTRDIFF_MAX / 2 || size > PTRDIFF_MAX / 2) {
         arenap_fail(ENOMEM,
                     "cannot allocate %zu bytes: no object is that large",
@@ -283,12 +311,12 @@ heap_alloc_aligned(size_t align, size_t size)
     }
     /* Blocks larger than any class begin with a page. */
     if (align <= ARENA_PAGE)
-        return heap_alloc(
+        return heap_take(
             size > SIZECLASS_LAST
                 ? size
                 : arenap_sizeclass[arenap_sizeclass_aligned(size, align)]
                       .bytes);
-    base = heap_alloc(size + align + sizeof(struct aligned));
+    base = heap_take(size + align + sizeof(struct aligned));
     if (base == NULL)
         return NULL;
     block = (char *)arenap_round_up(
@@ -429,32 +457,39 @@ is_libc_block(struct thread *self, const void *ptr)
            && (size & (ARENA_GRANULE - 1)) == 0;
 }
 
+/* A block that the arena of a scope keeps, or libc's, or none. */
+static int
+free_others(void *block, enum block found)
+{
+    if (arenap_scope_is_block(block))
+        return 0;
+    if (found != BLOCK_NONE || !is_libc_block(arenap_thread_self(), block))
+        return fail_no_block(block);
+    free(block);
+    return 0;
+}
+
 ARENA_NOINLINE static void
 free_slow(void *block)
 {
     uint64_t cycle = arenap_collector_cycle();
-    int saved = errno, result = -1;
+    int saved = errno, result;
+    enum block found;
     size_t size;
     void *base;
 
     if (block == NULL || arenap_thread_self() == NULL)
         return;
-    switch (arenap_collector_find(block, &base, &size)) {
+    found = arenap_collector_find(block, &base, &size);
+    switch (found) {
     case BLOCK_HEAP:
         result = arenap_heap_free(block, base, size, cycle);
         break;
     case BLOCK_IMPLICIT:
         result = arenap_implicit_free(block, base) ? 0 : fail_no_block(block);
         break;
-    case BLOCK_NONE:
-        result = is_libc_block(arenap_thread_self(), block)
-                     ? 0
-                     : fail_no_block(block);
-        if (result == 0)
-            free(block);
-        break;
     default:
-        fail_no_block(block);
+        result = free_others(block, found);
         break;
     }
     if (result == 0)
@@ -543,7 +578,7 @@ alloc_to_move(size_t room, size_t size)
     if (size > SIZECLASS_LAST && size > room && size < limit / 8
         && arenap_budget_charged() < limit / 2)
         size += size / 8;
-    return heap_alloc(size);
+    return heap_take(size);
 }
 
 static void *
@@ -561,6 +596,21 @@ realloc_ours(void *block, size_t room, size_t size)
     return moved;
 }
 
+/* A block of an arena, or libc's, or none. */
+static void *
+realloc_others(struct thread *self, void *block, size_t size,
+               enum block found)
+{
+    struct arena *arena = arenap_scope_arena(block);
+
+    if (arena != NULL)
+        return arenap_scope_realloc(self, arena, block, size);
+    if (found == BLOCK_NONE && is_libc_block(self, block))
+        return realloc(block, size);
+    fail_no_block(block);
+    return NULL;
+}
+
 void *
 arena_realloc(void *block, size_t size)
 {
@@ -573,12 +623,8 @@ arena_realloc(void *block, size_t size)
     if (self == NULL)
         return arenap_fail_null(ENOMEM, "%s", arena_error());
     room = room_of(block, &found);
-    if (room == ARENA_HEAP_NO_BLOCK) {
-        if (found == BLOCK_NONE && is_libc_block(self, block))
-            return realloc(block, size);
-        fail_no_block(block);
-        return NULL;
-    }
+    if (room == ARENA_HEAP_NO_BLOCK)
+        return realloc_others(self, block, size, found);
     if (size == 0) {
         arena_free(block);
         return NULL;
@@ -630,6 +676,7 @@ arena_usable_size(void *block)
 {
     struct thread *self = arenap_thread_self();
     enum block found;
+    struct arena *arena;
     size_t room;
 
     if (block == NULL || self == NULL)
@@ -637,6 +684,9 @@ arena_usable_size(void *block)
     room = room_of(block, &found);
     if (room != ARENA_HEAP_NO_BLOCK)
         return room;
+    arena = arenap_scope_arena(block);
+    if (arena != NULL)
+        return arenap_scope_room(arena, block);
     return found == BLOCK_NONE && is_libc_block(self, block)
                ? arenap_os_usable(block)
                : 0;

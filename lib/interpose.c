@@ -13,6 +13,7 @@
 #include "interpose.h"
 #include "linkage.h"
 #include "os.h"
+#include "scope.h"
 #include "stop.h"
 #include "thread.h"
 
@@ -76,14 +77,54 @@ arena_interpose_free(void *block)
         arenap_implicit_free(block, base);
         return true;
     default:
-        return false;
+        return arenap_scope_arena(block) != NULL;
     }
 }
 
 size_t
 arena_interpose_room(void *block)
 {
-    return arenap_heap_room(block);
+    size_t room = arenap_heap_room(block);
+    struct arena *arena;
+
+    if (room == SIZE_MAX && (arena = arenap_scope_arena(block)) != NULL)
+        room = arenap_scope_room(arena, block);
+    return room;
+}
+
+bool
+arena_interpose_in_arena(void *block)
+{
+    return arenap_scope_arena(block) != NULL;
+}
+
+size_t
+arena_interpose_extent(void *block)
+{
+    struct thread *self = arenap_thread_self();
+    struct arena *arena = arenap_scope_arena(block);
+
+    return self != NULL && arena != NULL
+               ? arenap_scope_extent(self, arena, block)
+               : 0;
+}
+
+void
+arena_interpose_scopes(void (*told)(bool any))
+{
+    arenap_scope_tell(told);
+}
+
+struct scope *
+arena_interpose_hide(void)
+{
+    return arenap_scope_hide();
+}
+
+void
+arena_interpose_show(struct scope *hidden)
+{
+    arenap_scope_show(hidden);
 }
 
 bool

@@ -190,10 +190,14 @@ LEGACY_HEAP(int, posix_memalign, arena_posix_memalign,
 LEGACY_HEAP(size_t, malloc_usable_size, arena_usable_size, (void *block),
             (block))
 
+/* A pointer into an arena is nothing to free, and no fault. */
 void
 arena_legacy_free(void *block)
 {
+    int saved = errno;
+
     arena_free(block);
+    errno = saved;
 }
 
 /* As in glibc an alignment that is no power of two is rounded up to one, and

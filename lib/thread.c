@@ -18,6 +18,7 @@
 #include "payload.h"
 #include "phantom.h"
 #include "roots.h"
+#include "scope.h"
 #include "sync.h"
 #include "thread.h"
 #include "usage.h"
@@ -65,6 +66,7 @@ arenap_thread_find(uint64_t serial)
 static void
 thread_strip(struct thread *thread)
 {
+    arenap_scope_drop(thread);
     arenap_piece_flush(thread);
     arenap_chunk_flush(thread);
     arenap_control_flush(&thread->ring);
@@ -286,6 +288,8 @@ arenap_thread_bind(void)
     self->stamp = 0;
     atomic_store(&self->stack_hi, 0);
     self->error[0] = '\0';
+    /* In a child: those of a thread that it does not have. */
+    arenap_scope_drop(self);
     arenap_tls.record = self;
     arenap_tls.serial = atomic_fetch_add(&threads.last_serial, 2) + 2;
     atomic_store_explicit(&self->serial, arenap_tls.serial,

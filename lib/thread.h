@@ -102,6 +102,7 @@ struct thread {
     _Atomic uintptr_t stop_frame; /* of the handler, when it last ran */
     size_t heap_unaccounted; /* bytes since the last update; heap.c */
     struct counts heap;
+    struct scope *scope; /* innermost, or NULL; scope.h */
     char error[256];
 } __attribute__((aligned(64)));
 

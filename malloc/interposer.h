@@ -6,6 +6,7 @@
  *
  *   start.c    the beginning, the environment, the end
  *   memory.c   malloc and its family
+ *   scopes.c   the same, of threads that have pushed an arena
  *   threads.c  threads, fork, and pointers that only the kernel holds
  *   signals.c  what the program does with signals
  *   waits.c    calls that a signal interrupts
@@ -70,8 +71,23 @@ struct options {
 };
 extern struct options arenap_options;
 
-/* The call is libarena's own: depth. */
+/* The call is libarena's own: depth.  With INSIDE_SCOPED in it the thread has
+ * pushed an arena, so that one test finds both. */
 extern INTERPOSE_TLS unsigned arenap_inside;
+
+#define INSIDE_SCOPED (1u << 31)
+
+static inline bool
+arenap_is_inside(void)
+{
+    return (arenap_inside & ~INSIDE_SCOPED) != 0;
+}
+
+static inline bool
+arenap_is_scoped(void)
+{
+    return UNLIKELY((arenap_inside & INSIDE_SCOPED) != 0);
+}
 
 static inline int
 arenap_mode_now(void)
@@ -111,6 +127,18 @@ void *arenap_libc_find(const char *name);
 
 /* Give back what this thread has reserved in advance. */
 void arenap_memory_settle(void);
+
+/* --- scopes.c: on a thread that has pushed an arena --- */
+
+/* The address that a function of malloc's will return to. */
+#define CALLER __builtin_return_address(0)
+
+void *arenap_scopes_alloc(size_t size, const void *caller);
+void *arenap_scopes_calloc(size_t count, size_t size, const void *caller);
+void *arenap_scopes_memalign(size_t align, size_t size, const void *caller);
+void *arenap_scopes_realloc(void *block, size_t size, const void *caller);
+
+void arenap_scopes_start(void);
 
 /* --- threads.c --- */
 

@@ -21,7 +21,8 @@ void *arena_legacy_memalign(size_t align, size_t size);
 
 /* --- Collected memory --- */
 
-/* The call is the program's, and what it gets is collected. */
+/* The call is the program's, which has pushed no arena, and what it gets is
+ * collected. */
 static bool
 collects(void)
 {
@@ -63,7 +64,7 @@ collected_free(void *block)
     bool ours;
 
     /* While the process forks the collector cannot be asked to free. */
-    if (UNLIKELY(arenap_inside != 0))
+    if (UNLIKELY(arenap_is_inside()))
         return arena_interpose_room(block) != NOT_OURS;
     arenap_inside++;
     ours = arenap_options.ignore_free
@@ -96,7 +97,7 @@ static INTERPOSE_TLS size_t credit;
 static bool
 accounts(void)
 {
-    return LIKELY(arenap_mode_now() == MODE_EXPLICIT && arenap_inside == 0);
+    return LIKELY(arenap_mode_now() == MODE_EXPLICIT && !arenap_is_inside());
 }
 
 static __attribute__((noinline)) bool
@@ -232,12 +233,13 @@ answer(void)
 }
 
 static __attribute__((noinline)) void *
-malloc_slowly(size_t size)
+malloc_slowly(size_t size, const void *caller)
 {
     void *block;
 
     if (!collects())
-        return system_account(__libc_malloc(size));
+        return arenap_is_scoped() ? arenap_scopes_alloc(size, caller)
+                                  : system_account(__libc_malloc(size));
     collected_begin(size);
     block = arena_malloc(size);
     collected_end();
@@ -257,16 +259,18 @@ malloc(size_t size)
     } else if (how == ANSWER_SYSTEM) {
         return system_account(__libc_malloc(size));
     }
-    return malloc_slowly(size);
+    return malloc_slowly(size, CALLER);
 }
 
 static __attribute__((noinline)) void *
-calloc_slowly(size_t count, size_t size)
+calloc_slowly(size_t count, size_t size, const void *caller)
 {
     void *block;
 
     if (!collects())
-        return system_account(__libc_calloc(count, size));
+        return arenap_is_scoped()
+                   ? arenap_scopes_calloc(count, size, caller)
+                   : system_account(__libc_calloc(count, size));
     collected_begin(size);
     block = arena_calloc(count, size);
     collected_end();
@@ -283,7 +287,7 @@ calloc(size_t count, size_t size)
         && !__builtin_mul_overflow(count, size, &bytes)
         && (block = arena_interpose_alloc_at_hand(bytes)) != NULL)
         return memset(block, 0, bytes);
-    return calloc_slowly(count, size);
+    return calloc_slowly(count, size, CALLER);
 }
 
 static __attribute__((noinline)) void
@@ -335,11 +339,25 @@ realloc_away(void *block, size_t room, size_t size)
     return moved;
 }
 
-INTERPOSE void *
-realloc(void *block, size_t size)
+/* While nothing may be collected, or freed. */
+static void *
+realloc_uncollected(void *block, size_t room, size_t size)
+{
+    if (arena_interpose_in_arena(block)) {
+        room = arena_interpose_extent(block);
+        return room != 0 ? realloc_away(block, room, size) : NULL;
+    }
+    return size <= room && size >= room / 2 ? block
+                                            : realloc_away(block, room, size);
+}
+
+static void *
+realloc_for(void *block, size_t size, const void *caller)
 {
     size_t room;
 
+    if (arenap_is_scoped())
+        return arenap_scopes_realloc(block, size, caller);
     if (block == NULL)
         return malloc(size);
     if (answer() == ANSWER_SYSTEM)
@@ -352,13 +370,17 @@ realloc(void *block, size_t size)
         return NULL;
     }
     if (!collects() || arenap_options.ignore_free)
-        return size <= room && size >= room / 2
-                   ? block
-                   : realloc_away(block, room, size);
+        return realloc_uncollected(block, room, size);
     collected_begin(size);
     block = arena_realloc(block, size);
     collected_end();
     return block;
+}
+
+INTERPOSE void *
+realloc(void *block, size_t size)
+{
+    return realloc_for(block, size, CALLER);
 }
 
 INTERPOSE void *
@@ -370,16 +392,18 @@ reallocarray(void *block, size_t count, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return realloc(block, bytes);
+    return realloc_for(block, bytes, CALLER);
 }
 
-INTERPOSE void *
-memalign(size_t align, size_t size)
+static void *
+memalign_for(size_t align, size_t size, const void *caller)
 {
     void *block;
 
     if (!collects())
-        return system_memalign(align, size);
+        return arenap_is_scoped()
+                   ? arenap_scopes_memalign(align, size, caller)
+                   : system_memalign(align, size);
     collected_begin(size);
     block = arena_legacy_memalign(align, size);
     collected_end();
@@ -387,9 +411,15 @@ memalign(size_t align, size_t size)
 }
 
 INTERPOSE void *
+memalign(size_t align, size_t size)
+{
+    return memalign_for(align, size, CALLER);
+}
+
+INTERPOSE void *
 aligned_alloc(size_t align, size_t size)
 {
-    return memalign(align, size);
+    return memalign_for(align, size, CALLER);
 }
 
 INTERPOSE int
@@ -401,7 +431,7 @@ posix_memalign(void **out, size_t align, size_t size)
     if (align % sizeof(void *) != 0 || align == 0
         || (align & (align - 1)) != 0)
         return EINVAL;
-    block = memalign(align, size);
+    block = memalign_for(align, size, CALLER);
     errno = saved;
     if (block == NULL)
         return ENOMEM;
@@ -414,7 +444,7 @@ posix_memalign(void **out, size_t align, size_t size)
 INTERPOSE void *
 valloc(size_t size)
 {
-    return memalign(PAGE, size);
+    return memalign_for(PAGE, size, CALLER);
 }
 
 INTERPOSE void *
@@ -424,7 +454,7 @@ pvalloc(size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return memalign(PAGE, (size + PAGE - 1) & ~(PAGE - 1));
+    return memalign_for(PAGE, (size + PAGE - 1) & ~(PAGE - 1), CALLER);
 }
 
 INTERPOSE size_t
@@ -443,7 +473,7 @@ malloc_usable_size(void *block)
 INTERPOSE int
 malloc_trim(size_t pad)
 {
-    if (collects()) {
+    if (arenap_mode_now() == MODE_COLLECT && !arenap_is_inside()) {
         arenap_inside++;
         arena_interpose_collect();
         arenap_inside--;

@@ -195,6 +195,7 @@ interposer_start(void)
             start.reason = arena_error();
     }
     arenap_threads_start();
+    arenap_scopes_start();
     atomic_store(&arenap_mode, mode);
     if (mode == MODE_EXPLICIT)
         atomic_store(&arenap_answer, ANSWER_SYSTEM);
