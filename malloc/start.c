@@ -186,6 +186,9 @@ interposer_start(void)
     if (arenap_options.stats)
         start.error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, ERROR_FILE);
     bypass();
+    /* What libarena begins with asks libc for memory, which must not be
+     * accounted before it has begun. */
+    (void)arena_error();
     if (wants_collection()) {
         if (arena_interpose_start(arenap_signals_suspend(),
                                   arenap_signals_restart())
