@@ -107,6 +107,7 @@ heap_account(struct thread *self, size_t more)
     bool idle = false;
     int result;
 
+    arenap_cleaner_count(self->heap_unaccounted);
     if (atomic_compare_exchange_strong(&heap.updating, &idle, true)) {
         result = heap_update(more < HEAP_STEP ? HEAP_STEP : more);
         atomic_store(&heap.updating, false);

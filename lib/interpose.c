@@ -47,6 +47,8 @@ arena_interpose_start(int suspend, int restart)
     }
     if (arena_thread_attach() != 0)
         return -1;
+    /* Whoever asks counts, of each thread by itself. */
+    arenap_cleaner_collect_every(0);
     return arena_set_roots(ARENA_ROOTS_ALL);
 }
 
