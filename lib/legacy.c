@@ -200,6 +200,39 @@ arena_legacy_free(void *block)
     errno = saved;
 }
 
+void
+arena_legacy_ignore(void *block)
+{
+    (void)block;
+}
+
+/* What is no block of a size that is known is arena_realloc's to judge. */
+void *
+arena_legacy_realloc_keep(void *block, size_t size)
+{
+    size_t room = arena_usable_size(block);
+    void *moved;
+
+    if (room == 0)
+        return arena_realloc(block, size);
+    if (size == 0)
+        return NULL;
+    if (size <= room)
+        return block;
+    moved = arena_malloc(size);
+    return moved == NULL ? NULL : memcpy(moved, block, room);
+}
+
+void *
+arena_legacy_reallocarray_keep(void *block, size_t count, size_t size)
+{
+    size_t bytes;
+
+    if (__builtin_mul_overflow(count, size, &bytes))
+        bytes = SIZE_MAX; /* refused */
+    return arena_legacy_realloc_keep(block, bytes);
+}
+
 /* As in glibc an alignment that is no power of two is rounded up to one, and
  * it is no error to ask for less than malloc gives. */
 void *

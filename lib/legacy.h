@@ -41,6 +41,14 @@ LEGACY_API void *arena_legacy_realloc(void *block, size_t size);
 LEGACY_API void *arena_legacy_reallocarray(void *block, size_t count,
                                            size_t size);
 LEGACY_API void arena_legacy_free(void *block);
+
+/* With ARENA_IGNORE_FREE: free; and realloc, which leaves the old block as it
+ * was when it gives another. */
+LEGACY_API void arena_legacy_ignore(void *block);
+LEGACY_API void *arena_legacy_realloc_keep(void *block, size_t size);
+LEGACY_API void *arena_legacy_reallocarray_keep(void *block, size_t count,
+                                                size_t size);
+
 LEGACY_API void *arena_legacy_aligned_alloc(size_t align, size_t size);
 LEGACY_API int arena_legacy_posix_memalign(void **out, size_t align,
                                            size_t size);

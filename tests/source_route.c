@@ -196,6 +196,34 @@ route_errno(void)
     return NULL;
 }
 
+/* As glibc documents. */
+const char *
+route_impossible(void)
+{
+    volatile size_t most = SIZE_MAX, odd = 24, tiny = 2;
+    char place, *untouched = &place;
+    void *block = untouched;
+
+    errno = 0;
+    NEED(malloc(most) == NULL && errno == ENOMEM);
+    errno = 0;
+    NEED(realloc(NULL, most - 100) == NULL && errno == ENOMEM);
+    errno = 0;
+    NEED(memalign(4096, most - 4096) == NULL && errno == ENOMEM);
+    errno = 0;
+    NEED(valloc(most) == NULL && errno == ENOMEM);
+    errno = 0;
+    NEED(pvalloc(most) == NULL && errno == ENOMEM);
+    errno = 0;
+    NEED(memalign(most, 1) == NULL && errno == EINVAL);
+    errno = 77;
+    NEED(posix_memalign(&block, odd, 8) == EINVAL);
+    NEED(posix_memalign(&block, tiny, 8) == EINVAL);
+    NEED(posix_memalign(&block, 64, most) == ENOMEM);
+    NEED(errno == 77 && block == untouched);
+    return NULL;
+}
+
 void
 route_free(void *block)
 {

@@ -29,6 +29,7 @@ const char *route_pointers(void);
 const char *route_names(void);
 const char *route_own_arena(void);
 const char *route_errno(void);
+const char *route_impossible(void);
 const char *route_print(void);
 const char *route_print_fortified(void);
 const char *route_lines(void);
