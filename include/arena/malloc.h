@@ -253,21 +253,25 @@ arena_legacy_get_current_dir_name
  * The price: a call of a static function, or a use of a variable, that has
  * such a name itself and stands before its definition is renamed, too.  No
  * file that includes stdlib.h can have one.
+ *
+ * The assembler ignores the comments.  Scripts that use the preprocessor's
+ * output, configure scripts of gnulib's among them, ignore lines that have a
+ * number sign, as those of pragmas do.
  */
 #ifndef ARENA_MALLOC_NO_ASSEMBLY
-__asm__(".set malloc, arena_legacy_malloc");
-__asm__(".set calloc, arena_legacy_calloc");
+__asm__(".set malloc, arena_legacy_malloc /*#*/");
+__asm__(".set calloc, arena_legacy_calloc /*#*/");
 #ifdef ARENA_IGNORE_FREE
-__asm__(".set realloc, arena_legacy_realloc_keep");
-__asm__(".set free, arena_legacy_ignore");
+__asm__(".set realloc, arena_legacy_realloc_keep /*#*/");
+__asm__(".set free, arena_legacy_ignore /*#*/");
 #else
-__asm__(".set realloc, arena_legacy_realloc");
-__asm__(".set free, arena_legacy_free");
+__asm__(".set realloc, arena_legacy_realloc /*#*/");
+__asm__(".set free, arena_legacy_free /*#*/");
 #endif
-__asm__(".set scandir64, arena_legacy_scandir64");
+__asm__(".set scandir64, arena_legacy_scandir64 /*#*/");
 #if defined(_FORTIFY_SOURCE) && _FORTIFY_SOURCE > 0
-__asm__(".set realpath, arena_legacy_realpath");
-__asm__(".set getcwd, arena_legacy_getcwd");
+__asm__(".set realpath, arena_legacy_realpath /*#*/");
+__asm__(".set getcwd, arena_legacy_getcwd /*#*/");
 #endif
 #endif
 
