@@ -114,6 +114,22 @@ LEGACY_API void arena_legacy_regfree(regex_t *pattern);
 LEGACY_API const char *arena_legacy_re_compile_pattern(
     const char *text, size_t length, struct re_pattern_buffer *pattern);
 
+/* Return -2, too, when there is no memory. */
+LEGACY_API regoff_t arena_legacy_re_match(
+    struct re_pattern_buffer *pattern, const char *text, regoff_t length,
+    regoff_t start, struct re_registers *regs);
+LEGACY_API regoff_t arena_legacy_re_match_2(
+    struct re_pattern_buffer *pattern, const char *text1, regoff_t length1,
+    const char *text2, regoff_t length2, regoff_t start,
+    struct re_registers *regs, regoff_t stop);
+LEGACY_API regoff_t arena_legacy_re_search(
+    struct re_pattern_buffer *pattern, const char *text, regoff_t length,
+    regoff_t start, regoff_t range, struct re_registers *regs);
+LEGACY_API regoff_t arena_legacy_re_search_2(
+    struct re_pattern_buffer *pattern, const char *text1, regoff_t length1,
+    const char *text2, regoff_t length2, regoff_t start, regoff_t range,
+    struct re_registers *regs, regoff_t stop);
+
 /* Return 0, ENOMEM or EINVAL, as in argz.h and envz.h. */
 LEGACY_API int arena_legacy_argz_append(char **argz, size_t *length,
                                         const char *more, size_t more_length);

@@ -118,6 +118,7 @@ END_TEST
 START_TEST(test_blocks_that_libc_grows_or_frees_are_taken_back)
 {
     expect_right(route_pattern());
+    expect_right(route_registers());
     expect_right(route_vector());
 }
 END_TEST

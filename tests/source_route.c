@@ -522,6 +522,33 @@ route_pattern(void)
     return NULL;
 }
 
+/* Registers that the program allocated, too few of them. */
+const char *
+route_registers(void)
+{
+    struct re_pattern_buffer pattern;
+    struct re_registers regs;
+
+    memset(&pattern, 0, sizeof pattern);
+    re_syntax_options = RE_SYNTAX_POSIX_EXTENDED;
+    NEED(re_compile_pattern("(b)(c*)(d)", 10, &pattern) == NULL);
+    regs.num_regs = 2;
+    regs.start = malloc(2 * sizeof *regs.start);
+    regs.end = malloc(2 * sizeof *regs.end);
+    pattern.regs_allocated = REGS_REALLOCATE;
+    NEED(re_search(&pattern, "aabccd", 6, 0, 6, &regs) == 2);
+    NEED(regs.num_regs >= 4 && regs.start[3] == 5 && regs.end[2] == 5);
+    regs.start = realloc(regs.start, 100 * sizeof *regs.start);
+    regs.end = realloc(regs.end, 100 * sizeof *regs.end);
+    regs.num_regs = 100;
+    NEED(re_match(&pattern, "bd", 2, 0, &regs) == 2);
+    NEED(regs.start[2] == 1 && regs.end[2] == 1);
+    free(regs.start);
+    free(regs.end);
+    regfree(&pattern);
+    return NULL;
+}
+
 /* A vector of strings that the program allocated. */
 const char *
 route_vector(void)

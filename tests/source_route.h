@@ -40,6 +40,7 @@ const char *route_paths(void);
 const char *route_scandir(void);
 const char *route_tempnam(void);
 const char *route_pattern(void);
+const char *route_registers(void);
 const char *route_vector(void);
 
 /* Start a thread whose argument is the only pointer to a block.  It waits

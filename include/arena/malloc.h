@@ -202,6 +202,18 @@ arena_legacy_get_current_dir_name
 #ifndef re_compile_pattern
 #pragma redefine_extname re_compile_pattern arena_legacy_re_compile_pattern
 #endif
+#ifndef re_match
+#pragma redefine_extname re_match arena_legacy_re_match
+#endif
+#ifndef re_match_2
+#pragma redefine_extname re_match_2 arena_legacy_re_match_2
+#endif
+#ifndef re_search
+#pragma redefine_extname re_search arena_legacy_re_search
+#endif
+#ifndef re_search_2
+#pragma redefine_extname re_search_2 arena_legacy_re_search_2
+#endif
 #ifndef argz_append
 #pragma redefine_extname argz_append arena_legacy_argz_append
 #endif
