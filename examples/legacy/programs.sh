@@ -29,7 +29,7 @@ status=0
 
 row()
 {
-    printf '  %-8s %9s %10s %12s %10s %12s  %s\n' "$@"
+    printf '  %-8s %8s %9s %9s %9s %13s  %s\n' "$@"
 }
 
 # collections NAME SIZE: how many there were in all of its processes
@@ -77,7 +77,7 @@ libarena by turns:
   arena-run python3 python.py 4
 
 END2
-echo '              malloc                libarena'
+echo '             malloc             libarena'
 row program time memory time memory collections output
 show_program lua 6
 show_program sqlite 6
