@@ -1,16 +1,16 @@
 /*
  * programs.c: run a command as it is and under arena-run, by turns.
  *
- *     programs [-n ROUNDS] [-o FILE] NAME ARENA_RUN COMMAND [ARGUMENT...]
+ *     programs [-c] [-n ROUNDS] [-o FILE] NAME ARENA_RUN COMMAND [ARGUMENT...]
  *
  * The command gets in RUN what it has to put before its program: nothing,
- * ARENA_RUN, or ARENA_RUN --mode explicit.  Each round has one run of each
- * kind, beginning with another one every time.  The ratio is the median of the
- * ratios within the rounds, so that a slow minute of the machine hits all of
- * them.  Prints a line, and adds one to FILE:
+ * ARENA_RUN, or ARENA_RUN --mode explicit (not with -c).  Each round has one
+ * run of each kind, beginning with another one every time.  A ratio is the
+ * median of the ratios within the rounds, so that a slow minute of the machine
+ * hits all of them.  Adds a line to FILE (stdout):
  *
- *     name,plain wall s,plain cpu s,plain KB,
- *         then ratios: collect wall,cpu,KB,explicit wall,cpu,KB
+ *     name, then median wall s, cpu s and KB: plain, collect, explicit,
+ *     then ratios of wall, cpu and KB to plain: collect, explicit
  *
  * Memory is the highest resident set among the command's processes.
  *
@@ -26,21 +26,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define ROUNDS_MAX 100
 
-enum { PLAIN, COLLECT, EXPLICIT, KINDS };
+enum { PLAIN, COLLECT, EXPLICIT, KINDS_MAX };
 
 static const char *const kind_names[] = {"plain", "collect", "explicit"};
 static const char *const kind_options[] = {NULL, "", " --mode explicit"};
 
+static int kinds = KINDS_MAX;
+
 enum { WALL, CPU, MEMORY, MEASURES };
 
-static double measured[KINDS][MEASURES][ROUNDS_MAX];
+static double measured[KINDS_MAX][MEASURES][ROUNDS_MAX];
 
 __attribute__((noreturn)) static void
 fail(const char *what)
@@ -123,9 +124,9 @@ same(FILE *a, FILE *b)
 }
 
 static void
-compare_outputs(char output[KINDS][32])
+compare_outputs(char output[KINDS_MAX][32])
 {
-    for (int kind = COLLECT; kind < KINDS; kind++) {
+    for (int kind = COLLECT; kind < kinds; kind++) {
         FILE *a = fopen(output[PLAIN], "r"), *b = fopen(output[kind], "r");
 
         if (a == NULL || b == NULL)
@@ -172,47 +173,54 @@ ratio(int kind, int measure, size_t rounds)
 }
 
 static void
-print_line(FILE *file, const char *format, const char *name, size_t rounds)
+print_line(FILE *file, const char *name, size_t rounds)
 {
-    fprintf(file, format, name, median(measured[PLAIN][WALL], rounds),
-            median(measured[PLAIN][CPU], rounds),
-            median(measured[PLAIN][MEMORY], rounds),
-            ratio(COLLECT, WALL, rounds), ratio(COLLECT, CPU, rounds),
-            ratio(COLLECT, MEMORY, rounds), ratio(EXPLICIT, WALL, rounds),
-            ratio(EXPLICIT, CPU, rounds), ratio(EXPLICIT, MEMORY, rounds));
+    fputs(name, file);
+    for (int kind = PLAIN; kind < kinds; kind++)
+        for (int m = 0; m < MEASURES; m++)
+            fprintf(file, ",%.4f", median(measured[kind][m], rounds));
+    for (int kind = COLLECT; kind < kinds; kind++)
+        for (int m = 0; m < MEASURES; m++)
+            fprintf(file, ",%.4f", ratio(kind, m, rounds));
+    putc('\n', file);
+    fclose(file);
+}
+
+static void
+run_round(size_t round, char output[KINDS_MAX][32], char **arguments)
+{
+    for (int j = 0; j < kinds; j++) {
+        int kind = (int)((round + (size_t)j) % (size_t)kinds);
+        double result[MEASURES];
+
+        run_once(kind, arguments[1], output[kind], arguments + 2, result);
+        for (int m = 0; m < MEASURES; m++)
+            measured[kind][m][round] = result[m];
+    }
+    compare_outputs(output);
 }
 
 int
 main(int argc, char **argv)
 {
-    char output[KINDS][32];
+    char output[KINDS_MAX][32];
     size_t rounds = 5;
-    FILE *csv = NULL;
+    FILE *csv = stdout;
     int option;
 
-    while ((option = getopt(argc, argv, "+n:o:")) != -1)
-        if (option == 'n')
+    while ((option = getopt(argc, argv, "+cn:o:")) != -1)
+        if (option == 'c')
+            kinds = EXPLICIT;
+        else if (option == 'n')
             rounds = strtoul(optarg, NULL, 10);
-        else if (option != 'o' || (csv = fopen(optarg, "a")) == NULL)
+        else if (option != 'o' || (csv = fopen(optarg, "ae")) == NULL)
             return EXIT_FAILURE;
     if (argc - optind < 3 || rounds == 0 || rounds > ROUNDS_MAX)
         return EXIT_FAILURE;
-    for (int kind = 0; kind < KINDS; kind++)
+    for (int kind = 0; kind < kinds; kind++)
         snprintf(output[kind], sizeof *output, "out.%s", kind_names[kind]);
-    for (size_t i = 0; i < rounds; i++) {
-        for (size_t j = 0; j < KINDS; j++) {
-            int kind = (int)((i + j) % KINDS);
-            double result[MEASURES];
-
-            run_once(kind, argv[optind + 1], output[kind], argv + optind + 2,
-                     result);
-            for (int m = 0; m < MEASURES; m++)
-                measured[kind][m][i] = result[m];
-        }
-        compare_outputs(output);
-    }
-    if (csv != NULL)
-        print_line(csv, "%s,%.4f,%.4f,%.0f,%.4f,%.4f,%.4f,%.4f,%.4f,%.4f\n",
-                   argv[optind], rounds);
+    for (size_t i = 0; i < rounds; i++)
+        run_round(i, output, argv + optind);
+    print_line(csv, argv[optind], rounds);
     return EXIT_SUCCESS;
 }

@@ -104,11 +104,11 @@ awk -F , '
         line("program", "s", "time", "cpu", "time", "cpu", "MB", "RSS", "RSS")
     }
     {
-        line($1, sprintf("%.2f", $2), sprintf("%.2f", $5),
-             sprintf("%.2f", $6), sprintf("%.2f", $8), sprintf("%.2f", $9),
-             sprintf("%.1f", $4 / 1024), sprintf("%.2f", $7),
-             sprintf("%.2f", $10))
-        for (i = 5; i <= 10; i++)
+        line($1, sprintf("%.2f", $2), sprintf("%.2f", $11),
+             sprintf("%.2f", $12), sprintf("%.2f", $14),
+             sprintf("%.2f", $15), sprintf("%.1f", $4 / 1024),
+             sprintf("%.2f", $13), sprintf("%.2f", $16))
+        for (i = 11; i <= 16; i++)
             sum[i] += log($i)
     }
     function mean(i) {
@@ -116,7 +116,7 @@ awk -F , '
     }
     END {
         if (NR > 0)
-            line("geo. mean", "", mean(5), mean(6), mean(8), mean(9), "",
-                 mean(7), mean(10))
+            line("geo. mean", "", mean(11), mean(12), mean(14), mean(15),
+                 "", mean(13), mean(16))
     }' "$csv"
 [ ! -e "$csv.failed" ]

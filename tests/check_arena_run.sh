@@ -150,4 +150,52 @@ ${CC:-cc} -fno-builtin -o "$tmp/linked" "$tmp/linked.c" \
 ARENA_STATS=1 "$tmp/linked" >"$tmp/out" 2>"$tmp/err" || fault "linked: fails"
 grep -q '^arena: collect, ' "$tmp/err" || fault "linked: does not collect"
 
+# --- A program that is linked with an allocator of its own --------------------
+
+cat >"$tmp/other.c" <<'END'
+#include <stdlib.h>
+
+size_t
+malloc_usable_size(void *block)
+{
+    (void)block;
+    abort(); /* none of its blocks */
+}
+
+int
+malloc_trim(size_t pad)
+{
+    (void)pad;
+    abort();
+}
+
+int
+other(void)
+{
+    return 1;
+}
+END
+cat >"$tmp/user.c" <<'END'
+#include <malloc.h>
+#include <stdlib.h>
+
+int other(void);
+
+int
+main(void)
+{
+    char *block = malloc(1000);
+
+    block = realloc(block, 3000 * (size_t)other());
+    malloc_trim(0);
+    return malloc_usable_size(block) < 3000;
+}
+END
+# shellcheck disable=SC2086
+${CC:-cc} -shared -fPIC -o "$tmp/libother.so" "$tmp/other.c" \
+    && ${CC:-cc} -fno-builtin -o "$tmp/user" "$tmp/user.c" -L"$tmp" -lother \
+        -Wl,-rpath,"$tmp" || fault "cannot be linked with its own"
+expect 0 '' '' "$tmp/user"
+expect 0 '' '' --mode explicit "$tmp/user"
+
 exit "$status"
