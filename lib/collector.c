@@ -781,6 +781,22 @@ arenap_collector_forbid(void)
     GC_disable();
 }
 
+/* GC_disable would wait for the lock that our caller's caller has. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+void
+arenap_collector_pause(void)
+{
+    GC_dont_gc++;
+}
+#pragma GCC diagnostic pop
+
+void
+arenap_collector_resume(void)
+{
+    GC_enable();
+}
+
 bool
 arenap_collector_can_collect(void)
 {

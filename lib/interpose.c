@@ -79,20 +79,46 @@ arena_interpose_collect(void)
     return arenap_cleaner_collect();
 }
 
+void
+arena_interpose_sleep(void)
+{
+    arenap_stop_sleep();
+}
+
+void
+arena_interpose_wake(void)
+{
+    arenap_stop_wake();
+}
+
+bool
+arena_interpose_is_asleep(void)
+{
+    return arenap_stop_is_asleep();
+}
+
 const volatile uint32_t *
 arena_interpose_stops(void)
 {
     return &arenap_tls.stops;
 }
 
-bool
-arena_interpose_gave_up(void)
+ARENA_COLD static bool
+gave_up_slow(void)
 {
     static _Atomic bool forbidden;
 
-    if (ARENA_LIKELY(!arenap_stop_is_hopeless()))
+    if (!arenap_stop_is_hopeless()) {
+        arenap_stop_resume();
         return false;
+    }
     if (!atomic_exchange(&forbidden, true))
         arenap_collector_forbid();
     return true;
+}
+
+bool
+arena_interpose_gave_up(void)
+{
+    return ARENA_UNLIKELY(arenap_stop_is_troubled()) && gave_up_slow();
 }

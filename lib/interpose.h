@@ -43,6 +43,17 @@ ARENA_API size_t arena_interpose_room(void *block);
 /* Collect, without the actions that follow.  False if it is not possible. */
 ARENA_API bool arena_interpose_collect(void);
 
+/*
+ * The calling thread is about to be where no signal reaches it: asleep in the
+ * system until its child has run a program.  Up to arena_interpose_wake,
+ * which waits for the end of a collection, it touches no collected memory;
+ * all registers that a function keeps for its caller are in memory.  Both do
+ * nothing if threads are not stopped.  Neither nests.
+ */
+ARENA_API void arena_interpose_sleep(void);
+ARENA_API void arena_interpose_wake(void);
+ARENA_API bool arena_interpose_is_asleep(void);
+
 /* How often the calling thread was stopped: the address of the count, which
  * changes in a signal handler. */
 ARENA_API const volatile uint32_t *arena_interpose_stops(void);

@@ -17,6 +17,7 @@
 #include "payload.h"
 #include "phantom.h"
 #include "roots.h"
+#include "stop.h"
 #include "sync.h"
 #include "thread.h"
 #include "usage.h"
@@ -206,6 +207,7 @@ fork_child(void)
         if (atomic_load(&t->serial) == 0)
             continue;
         atomic_store(&t->attached, ATTACHED_NOT);
+        atomic_store(&t->stop, STOP_RUNS);
         t->is_cleaner = t->relieved = t->collecting = false;
         t->acting = 0;
         /* What it was about to change may be half done: let it be. */
@@ -280,6 +282,7 @@ arenap_thread_bind(void)
     self->stamp_due = self->ring.taken.all;
     self->stamp = 0;
     atomic_store(&self->stack_hi, 0);
+    atomic_store(&self->stop_frame, 0);
     self->error[0] = '\0';
     arenap_tls.record = self;
     arenap_tls.serial = atomic_fetch_add(&threads.last_serial, 2) + 2;

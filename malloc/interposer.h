@@ -6,7 +6,9 @@
  *
  *   start.c    the beginning, the environment, the end
  *   memory.c   malloc and its family
- *   threads.c  threads, fork, and pointers that only the kernel holds
+ *   threads.c  threads, fork, libraries
+ *   spawn.c    processes that a thread waits for asleep
+ *   kernel.c   pointers that only the kernel holds
  *   signals.c  what the program does with signals
  *   waits.c    calls that a signal interrupts
  *
@@ -106,6 +108,21 @@ int arenap_threads_create_quietly(pthread_t *thread,
                                   void *(*routine)(void *), void *arg);
 int arenap_threads_attr_quietly(pthread_t thread, pthread_attr_t *attr);
 
+/* --- spawn.c --- */
+
+/* Around a handler of the program's: if the thread was about to sleep, it is
+ * awake meanwhile. */
+bool arenap_spawn_interrupt(void);
+void arenap_spawn_resume(void);
+
+/* --- kernel.c --- */
+
+/* A signal was delivered with a value. */
+void arenap_kernel_signalled(const siginfo_t *info);
+
+void arenap_kernel_fork_prepare(void);
+void arenap_kernel_fork_done(void);
+
 /* --- signals.c --- */
 
 /* The two signals that belong to the collector. */
@@ -117,5 +134,8 @@ const sigset_t *arenap_signals_strip(const sigset_t *set, sigset_t *copy);
 
 /* Signal handlers of the program's that ran on this thread. */
 extern INTERPOSE_TLS volatile unsigned arenap_signals_handled;
+
+/* Those that run now; not less than the truth, as some leave by longjmp. */
+extern INTERPOSE_TLS volatile unsigned arenap_signals_depth;
 
 #endif

@@ -129,6 +129,14 @@ for mode in collect explicit; do
         >"$tmp/out" 2>"$tmp/err" && fault "no limit in mode $mode"
 done
 
+# --- A thread that cannot be stopped -------------------------------------------
+
+victim=$build/tests/interpose/victim
+expect 0 '' '^arena: collect, ' --stats --gc-every 256K "$victim" stuck
+expect 0 '' '^arena: explicit, ' --stats --gc-every 256K "$victim" stuck_long
+grep -q '^arena: not collected: threads do not stop$' "$tmp/err" \
+    || fault "no reason why nothing is collected"
+
 # --- Linked, not preloaded ----------------------------------------------------
 
 cat >"$tmp/linked.c" <<'END'

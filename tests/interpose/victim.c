@@ -12,13 +12,18 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <link.h>
 #include <malloc.h>
+#include <mqueue.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -158,6 +163,37 @@ seconds(void)
 
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static long
+resident_pages(void)
+{
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    CHECK(file != NULL && fscanf(file, "%*d %ld", &pages) == 1);
+    fclose(file);
+    return pages;
+}
+
+/* Write over a block of that size that nobody keeps, if there is one. */
+static NOINLINE void
+fill_block(size_t size)
+{
+    void *block = malloc(size);
+
+    CHECK(block != NULL);
+    memset(block, 0x55, size);
+    wipe();
+}
+
+/* What is forgotten comes back: 300 MB in a process that may not grow. */
+static void
+case_leak(void)
+{
+    for (int i = 0; i < 50; i++)
+        churn();
+    CHECK(resident_pages() < 64 << 8);
 }
 
 /* --- Places ------------------------------------------------------------ */
@@ -441,6 +477,258 @@ case_epoll(void)
     block_check(event.data.ptr, 5);
 }
 
+static atomic_int expirations;
+
+static void
+expired(union sigval value)
+{
+    fill(tls_slots);
+    churn_bytes((size_t)300 << 10);
+    look(tls_slots);
+    block_check(value.sival_ptr, 2);
+    atomic_fetch_add(&expirations, 1);
+}
+
+static void
+churn_in_handler(int number)
+{
+    (void)number;
+    churn_bytes((size_t)300 << 10);
+}
+
+/* One file that two instances watch, and one that was watched before. */
+static NOINLINE void
+watch_file(int epoll, int operation, int file, unsigned slot)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+
+    event.data.ptr = block_new(slot);
+    CHECK(epoll_ctl(epoll, operation, file, &event) == 0);
+    errno = 0;
+    CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, file, &event) == -1
+          && errno == EEXIST);
+}
+
+static void
+case_epoll_many(void)
+{
+    int one = epoll_create1(0), two = epoll_create1(0), pipes[2];
+    struct epoll_event event;
+
+    CHECK(one >= 0 && two >= 0 && pipe(pipes) == 0);
+    watch_file(one, EPOLL_CTL_ADD, pipes[0], 1);
+    watch_file(two, EPOLL_CTL_ADD, pipes[0], 2);
+    CHECK(epoll_ctl(two, EPOLL_CTL_DEL, pipes[0], NULL) == 0);
+    watch_file(two, EPOLL_CTL_ADD, pipes[0], 3);
+    watch_file(two, EPOLL_CTL_MOD, pipes[0], 4);
+    churn();
+    CHECK(write(pipes[1], "x", 1) == 1);
+    CHECK(epoll_wait(one, &event, 1, 1000) == 1);
+    block_check(event.data.ptr, 1);
+    CHECK(epoll_wait(two, &event, 1, 1000) == 1);
+    block_check(event.data.ptr, 4);
+}
+
+/* What comes with signals of timers and message queues, and of one's own. */
+static void *volatile signalled;
+static atomic_int signals_seen;
+
+static void
+take_signal(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)context;
+    signalled = info->si_value.sival_ptr;
+    atomic_fetch_add(&signals_seen, 1);
+}
+
+static void
+handle_values(void)
+{
+    struct sigaction action = {.sa_sigaction = take_signal,
+                               .sa_flags = SA_SIGINFO | SA_RESTART};
+
+    CHECK(sigaction(SIGRTMIN, &action, NULL) == 0);
+}
+
+static void
+await_signal(int count)
+{
+    for (double end = seconds() + 20;
+         atomic_load(&signals_seen) < count && seconds() < end;)
+        usleep(1000);
+    CHECK(atomic_load(&signals_seen) >= count);
+}
+
+static NOINLINE timer_t
+timer_new(unsigned slot)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
+                             .sigev_signo = SIGRTMIN};
+    timer_t timer;
+
+    event.sigev_value.sival_ptr = block_new(slot);
+    CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+    return timer;
+}
+
+static void
+case_timer(void)
+{
+    struct itimerspec soon = {.it_value = {.tv_nsec = 1000000}};
+    timer_t timer[200];
+
+    handle_values();
+    for (unsigned i = 0; i < 200; i++)
+        timer[i] = timer_new(i % SLOTS);
+    for (unsigned i = 0; i < 200; i += 2)
+        CHECK(timer_delete(timer[i]) == 0);
+    churn();
+    for (unsigned i = 1; i < 200; i += 2) {
+        CHECK(timer_settime(timer[i], 0, &soon, NULL) == 0);
+        await_signal((int)(i / 2 + 1));
+        block_check(signalled, i % SLOTS);
+    }
+}
+
+/* The memory of timers that are gone is not kept. */
+static void
+case_timer_leak(void)
+{
+    handle_values();
+    for (int i = 0; i < 2000; i++) {
+        struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
+                                 .sigev_signo = SIGRTMIN};
+        timer_t timer;
+
+        event.sigev_value.sival_ptr = malloc(100000);
+        memset(event.sigev_value.sival_ptr, 1, 100000);
+        CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+        CHECK(timer_delete(timer) == 0);
+    }
+    CHECK(resident_pages() < 64 << 8);
+}
+
+static NOINLINE void
+queue_signal(unsigned slot)
+{
+    union sigval value = {.sival_ptr = block_new(slot)};
+
+    CHECK(sigqueue(getpid(), SIGRTMIN, value) == 0);
+}
+
+static void
+case_sigqueue(void)
+{
+    const struct timespec none = {0, 0};
+    sigset_t set;
+
+    handle_values();
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    for (unsigned i = 0; i < 100; i++)
+        queue_signal(i);
+    churn();
+    for (unsigned i = 0; i < 50; i++) {
+        siginfo_t info;
+
+        CHECK(sigtimedwait(&set, &info, &none) == SIGRTMIN);
+        block_check(info.si_value.sival_ptr, i);
+    }
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    await_signal(50);
+    block_check(signalled, 99);
+}
+
+static NOINLINE void
+queue_notify(mqd_t queue, int how, unsigned slot)
+{
+    pthread_attr_t attributes;
+    struct sigevent event = {.sigev_notify = how, .sigev_signo = SIGRTMIN};
+
+    if (how == SIGEV_THREAD) {
+        CHECK(pthread_attr_init(&attributes) == 0);
+        CHECK(pthread_attr_setstacksize(&attributes, 1 << 20) == 0);
+        event.sigev_notify_function = expired;
+        event.sigev_notify_attributes = &attributes;
+    }
+    event.sigev_value.sival_ptr = block_new(slot);
+    CHECK(mq_notify(queue, &event) == 0);
+    memset(&event, 0, sizeof event);
+}
+
+static void
+case_mqueue(void)
+{
+    struct mq_attr attributes = {.mq_maxmsg = 1, .mq_msgsize = 8};
+    char name[32], text[8];
+    mqd_t queue;
+
+    snprintf(name, sizeof name, "/victim-%d", (int)getpid());
+    queue = mq_open(name, O_CREAT | O_EXCL | O_RDWR, 0600, &attributes);
+    if (queue == (mqd_t)-1) /* not everywhere */
+        return;
+    mq_unlink(name);
+    handle_values();
+    queue_notify(queue, SIGEV_SIGNAL, 6);
+    churn();
+    CHECK(mq_send(queue, "x", 1, 0) == 0);
+    await_signal(1);
+    block_check(signalled, 6);
+    CHECK(mq_receive(queue, text, sizeof text, NULL) == 1);
+    queue_notify(queue, SIGEV_THREAD, 2);
+    churn();
+    CHECK(mq_send(queue, "x", 1, 0) == 0);
+    for (double end = seconds() + 20;
+         atomic_load(&expirations) < 1 && seconds() < end;)
+        churn_bytes((size_t)1 << 20);
+    CHECK(atomic_load(&expirations) == 1);
+}
+
+/* Where it begins, inverted. */
+static NOINLINE uintptr_t
+alternate_stack(void)
+{
+    stack_t stack = {.ss_size = (size_t)256 << 10};
+    uintptr_t where;
+
+    stack.ss_sp = malloc(stack.ss_size);
+    memset(stack.ss_sp, 0x33, 1000);
+    CHECK(sigaltstack(&stack, NULL) == 0);
+    where = ~(uintptr_t)stack.ss_sp;
+    memset(&stack, 0, sizeof stack);
+    return where;
+}
+
+/* Only the kernel knows of a stack for handlers; it is a block. */
+static void *
+handle_on_block(void *unused)
+{
+    struct sigaction action = {.sa_handler = churn_in_handler,
+                               .sa_flags = SA_ONSTACK};
+
+    uintptr_t where = alternate_stack();
+
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+    for (int i = 0; i < 3; i++) {
+        for (int j = 0; j < 100; j++)
+            fill_block((size_t)256 << 10);
+        CHECK(*(const char *)~where == 0x33);
+        fill(tls_slots);
+        raise(SIGUSR1);
+        look(tls_slots);
+    }
+    return unused;
+}
+
+static void
+case_sigaltstack_block(void)
+{
+    handle_on_block(NULL);
+    pthread_join(thread_start(handle_on_block, NULL), NULL);
+}
+
 static void
 case_aligned(void)
 {
@@ -721,18 +1009,6 @@ case_wrong_key(void)
     churn();
 }
 
-static atomic_int expirations;
-
-static void
-expired(union sigval value)
-{
-    fill(tls_slots);
-    churn_bytes((size_t)300 << 10);
-    look(tls_slots);
-    block_check(value.sival_ptr, 2);
-    atomic_fetch_add(&expirations, 1);
-}
-
 static void
 case_timer_thread(void)
 {
@@ -988,58 +1264,208 @@ case_fork(void)
     look(static_slots);
 }
 
-/* The thread that made the child cannot be stopped while it runs. */
-static void *
-vfork_slowly(void *unused)
+/* A thread that makes a child is asleep until that runs a program. */
+static NOINLINE void
+vfork_for(int ms)
 {
     pid_t child = vfork();
 
     if (child == 0) {
-        execl("/bin/sleep", "sleep", "0", (char *)NULL);
+        struct pollfd none = {.fd = -1};
+
+        free(malloc(100));
+        poll(&none, 1, ms);
+        execl("/bin/sh", "sh", "-c", "exit 0", (char *)NULL);
         _exit(127);
     }
     child_ends_well(child);
-    child = vfork();
-    if (child == 0) {
-        struct pollfd none = {.fd = -1};
+}
 
-        poll(&none, 1, 3000);
-        _exit(0);
+static void
+vfork_slowly(void)
+{
+    vfork_for(0);
+    vfork_for(1500);
+}
+
+static void *
+hold_and_vfork(void *unused)
+{
+    on_stack_slots(vfork_slowly);
+    atomic_store(&stop_churning, true);
+    return unused;
+}
+
+/* Meanwhile others go on at full speed. */
+static void
+case_vfork(void)
+{
+    pthread_t thread = thread_start(hold_and_vfork, NULL);
+    double worst = 0;
+    int rounds = 0;
+
+    fill(static_slots);
+    for (; !atomic_load(&stop_churning); rounds++) {
+        double begin = seconds();
+
+        churn_bytes((size_t)256 << 10);
+        if (seconds() - begin > worst)
+            worst = seconds() - begin;
     }
-    child_ends_well(child);
+    pthread_join(thread, NULL);
+    churn();
+    look(static_slots);
+    CHECK(rounds > 40);
+    CHECK(worst < 0.9);
+}
+
+static void
+run_programs(void)
+{
+    for (int i = 0; i < 20; i++) {
+        char *arguments_of[] = {"sh", "-c", "exit 0", NULL};
+        char line[16] = "";
+        pid_t child;
+        FILE *file;
+
+        CHECK(system("exit 3") == 3 << 8);
+        CHECK(posix_spawn(&child, "/bin/sh", NULL, NULL, arguments_of,
+                          environ)
+              == 0);
+        child_ends_well(child);
+        CHECK(posix_spawnp(&child, "sh", NULL, NULL, arguments_of, environ)
+              == 0);
+        child_ends_well(child);
+        CHECK(posix_spawn(&child, "/missing", NULL, NULL, arguments_of,
+                          environ)
+              == ENOENT);
+        file = popen("echo text", "r");
+        CHECK(file != NULL && fgets(line, sizeof line, file) == line);
+        CHECK(strcmp(line, "text\n") == 0 && pclose(file) == 0);
+    }
+}
+
+static void *
+hold_and_run(void *unused)
+{
+    on_stack_slots(run_programs);
     atomic_store(&stop_churning, true);
     return unused;
 }
 
 static void
-case_vfork(void)
+case_programs(void)
 {
-    pthread_t thread = thread_start(vfork_slowly, NULL);
+    pthread_t thread = thread_start(hold_and_run, NULL);
 
-    fill(static_slots);
     while (!atomic_load(&stop_churning))
         churn_bytes((size_t)1 << 20);
     pthread_join(thread, NULL);
+}
+
+/* A thread that waits for a program is cancelled, or leaves by a jump, and
+ * goes on with memory of its own. */
+static sigjmp_buf out_of_system;
+
+static void
+jump_out(int number)
+{
+    siglongjmp(out_of_system, number);
+}
+
+static void
+use_after_system(void *unused)
+{
+    (void)unused;
+    fill(tls_slots);
     churn();
+    look(tls_slots);
+}
+
+static void *
+cancelled_in_system(void *unused)
+{
+    pthread_cleanup_push(use_after_system, NULL);
+    system("exec sleep 20");
+    pthread_cleanup_pop(0);
+    return unused;
+}
+
+static void
+case_system_left(void)
+{
+    struct sigaction action = {.sa_handler = jump_out};
+    pthread_t thread = thread_start(cancelled_in_system, NULL);
+    double begin = seconds();
+    void *value;
+
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+    if (sigsetjmp(out_of_system, 1) == 0) {
+        ualarm(300000, 0);
+        system("exec sleep 20");
+        fail("nothing came");
+    }
+    use_after_system(NULL);
+    pthread_cancel(thread);
+    churn();
+    pthread_join(thread, &value);
+    CHECK(value == PTHREAD_CANCELED);
+    CHECK(seconds() - begin < 15);
+}
+
+/* Nothing says that this one sleeps, and no signal wakes it. */
+static int
+sleep_as_child(void *ms)
+{
+    struct pollfd none = {.fd = -1};
+
+    poll(&none, 1, (int)(intptr_t)ms);
+    _exit(0);
+}
+
+static void *
+stuck_for(void *ms)
+{
+    static _Alignas(16) char stack[65536];
+
+    child_ends_well(clone(sleep_as_child, stack + sizeof stack,
+                          CLONE_VM | CLONE_VFORK | SIGCHLD, ms));
+    atomic_store(&stop_churning, true);
+    return NULL;
+}
+
+static void
+churn_while_stuck(int ms)
+{
+    pthread_t thread = thread_start(stuck_for, (void *)(intptr_t)ms);
+
+    fill(static_slots);
+    while (!atomic_load(&stop_churning)) {
+        churn_bytes((size_t)128 << 10);
+        usleep(5000); /* nothing comes back meanwhile */
+    }
+    pthread_join(thread, NULL);
     look(static_slots);
 }
 
-/* --- Leaks ------------------------------------------------------------- */
-
-/* What is forgotten comes back: 300 MB in a process that may not grow. */
+/* A collection or two are for nothing, and those after them are not. */
 static void
-case_leak(void)
+case_stuck(void)
 {
-    long pages = 0;
-    FILE *file;
-
-    for (int i = 0; i < 50; i++)
+    churn_while_stuck(500);
+    for (double end = seconds() + 2; seconds() < end;)
         churn();
-    file = fopen("/proc/self/statm", "r");
-    CHECK(file != NULL && fscanf(file, "%*d %ld", &pages) == 1);
-    fclose(file);
-    CHECK(pages < 64 << 8);
+    case_leak();
+    look(static_slots);
 }
+
+static void
+case_stuck_long(void)
+{
+    churn_while_stuck(6000);
+}
+
+/* --- Leaks ------------------------------------------------------------- */
 
 static void
 case_errors(void)
@@ -1093,12 +1519,18 @@ static const struct {
     {"argv", case_argv},
     {"environ", case_environ},
     {"epoll", case_epoll},
+    {"epoll_many", case_epoll_many},
+    {"timer", case_timer},
+    {"timer_leak", case_timer_leak},
+    {"sigqueue", case_sigqueue},
+    {"mqueue", case_mqueue},
     {"aligned", case_aligned},
     {"coroutine", case_coroutine},
     {"coroutine_collects", case_coroutine_collects},
     {"coroutine_stopped", case_coroutine_stopped},
     {"coroutine_thread", case_coroutine_thread},
     {"sigaltstack", case_sigaltstack},
+    {"sigaltstack_block", case_sigaltstack_block},
     {"exit_value", case_exit_value},
     {"destructors", case_destructors},
     {"wrong_key", case_wrong_key},
@@ -1110,6 +1542,10 @@ static const struct {
     {"own_eintr", case_own_eintr},
     {"fork", case_fork},
     {"vfork", case_vfork},
+    {"programs", case_programs},
+    {"system_left", case_system_left},
+    {"stuck", case_stuck},
+    {"stuck_long", case_stuck_long},
     {"leak", case_leak},
     {"errors", case_errors},
 };
