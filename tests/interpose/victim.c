@@ -176,14 +176,18 @@ resident_pages(void)
     return pages;
 }
 
-/* Write over a block of that size that nobody keeps, if there is one. */
+/* Write over all blocks of that size that nobody keeps. */
 static NOINLINE void
-fill_block(size_t size)
+fill_blocks(size_t size)
 {
-    void *block = malloc(size);
+    void *block[80];
 
-    CHECK(block != NULL);
-    memset(block, 0x55, size);
+    for (int i = 0; i < 80; i++) {
+        block[i] = malloc(size);
+        CHECK(block[i] != NULL);
+        memset(block[i], 0x55, size);
+    }
+    memset(block, 0, sizeof block);
     wipe();
 }
 
@@ -690,7 +694,7 @@ case_mqueue(void)
 static NOINLINE uintptr_t
 alternate_stack(void)
 {
-    stack_t stack = {.ss_size = (size_t)256 << 10};
+    stack_t stack = {.ss_size = (size_t)128 << 10};
     uintptr_t where;
 
     stack.ss_sp = malloc(stack.ss_size);
@@ -710,10 +714,10 @@ handle_on_block(void *unused)
 
     uintptr_t where = alternate_stack();
 
+    wipe();
     CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
     for (int i = 0; i < 3; i++) {
-        for (int j = 0; j < 100; j++)
-            fill_block((size_t)256 << 10);
+        fill_blocks((size_t)128 << 10);
         CHECK(*(const char *)~where == 0x33);
         fill(tls_slots);
         raise(SIGUSR1);
