@@ -712,7 +712,7 @@ handle_on_block(void *unused)
     struct sigaction action = {.sa_handler = churn_in_handler,
                                .sa_flags = SA_ONSTACK};
 
-    uintptr_t where = alternate_stack();
+    volatile uintptr_t where = alternate_stack();
 
     wipe();
     CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
