@@ -10,7 +10,8 @@
  *   spawn.c    processes that a thread waits for asleep
  *   kernel.c   pointers that only the kernel holds
  *   signals.c  what the program does with signals
- *   waits.c    calls that a signal interrupts
+ *   waits.c    calls that only wait, which a signal ends; watch.h
+ *   transfers.c  reading and writing, which one may cut short
  *
  * It is linked with the shared libarena, and not with the core: a program may
  * use arenas itself, and there is to be one budget and one collector's user
@@ -79,18 +80,27 @@ void arenap_mode_give_up(void);
  * none. */
 void *arenap_real_find(const char *name);
 
-/* REAL(name): libc's function of that name, found at its first use. */
-#define REAL(name)                                                            \
+/* One place where REAL is used.  All of them lie in a section of their own,
+ * and are filled when the library starts: to look for a function takes locks
+ * of the loader's, which a signal handler cannot. */
+struct real {
+    const char *name;
+    _Atomic(void *) function;
+};
+
+/* REAL(name): libc's function of that name. */
+#define REAL(name_)                                                           \
     (__extension__({                                                          \
-        static _Atomic(void *) real_;                                         \
-        void *found_ =                                                        \
-            atomic_load_explicit(&real_, memory_order_relaxed);               \
+        static struct real real_                                              \
+            __attribute__((section("arena_real"), used)) = {#name_, NULL};    \
+        void *found_ = atomic_load_explicit(&real_.function,                  \
+                                            memory_order_relaxed);            \
                                                                               \
         if (UNLIKELY(found_ == NULL)) {                                       \
-            found_ = arenap_real_find(#name);                                 \
-            atomic_store(&real_, found_);                                     \
+            found_ = arenap_real_find(#name_);                                \
+            atomic_store(&real_.function, found_);                            \
         }                                                                     \
-        (__typeof__(&name))found_;                                            \
+        (__typeof__(&name_))found_;                                           \
     }))
 
 /* --- memory.c --- */

@@ -42,6 +42,16 @@ arenap_real_find(const char *name)
     return function;
 }
 
+/* Of all places in the library; the linker knows where they are. */
+extern struct real __start_arena_real[], __stop_arena_real[];
+
+static void
+real_find_all(void)
+{
+    for (struct real *r = __start_arena_real; r < __stop_arena_real; r++)
+        atomic_store(&r->function, arenap_real_find(r->name));
+}
+
 /* --- What libarena and the collector call --- */
 
 static int
@@ -166,6 +176,7 @@ interposer_start(void)
     arenap_options.report = wish("ARENA_REPORT");
     if (arenap_options.stats)
         start.error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, ERROR_FILE);
+    real_find_all();
     bypass();
     if (wants_collection()) {
         if (arena_interpose_start(arenap_signals_suspend(),

@@ -74,7 +74,8 @@ static const char *const threads[] = {
 };
 
 static const char *const signals[] = {
-    "full_masks", "handlers", "eintr", "own_eintr",
+    "full_masks", "handlers",  "eintr",        "own_eintr",
+    "waits",      "transfers", "wait_for_all",
 };
 
 static const char *const memory[] = {"leak", "errors", "timer_leak"};

@@ -31,8 +31,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
+#include <threads.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -1188,6 +1195,283 @@ case_eintr(void)
     pthread_join(thread, NULL);
 }
 
+/* Calls that end in time, whatever collections there are meanwhile. */
+static void
+in_time(double begin, double wanted, const char *what)
+{
+    double took = seconds() - begin;
+
+    if (took < wanted - 0.02 || took > wanted + 1) {
+        fprintf(stderr, "victim: %s took %.3f s, not %.3f\n", what, took,
+                wanted);
+        _exit(1);
+    }
+}
+
+#define IN_TIME(condition)                                                    \
+    do {                                                                      \
+        double begin_ = seconds();                                            \
+                                                                              \
+        CHECK(condition);                                                     \
+        in_time(begin_, 0.2, #condition);                                     \
+    } while (0)
+
+static struct timespec
+clock_in(clockid_t clock, long ns)
+{
+    struct timespec time;
+
+    clock_gettime(clock, &time);
+    time.tv_nsec += ns;
+    time.tv_sec += time.tv_nsec / 1000000000;
+    time.tv_nsec %= 1000000000;
+    return time;
+}
+
+static void
+wait_for_files(void)
+{
+    const struct timespec fifth = {.tv_nsec = 200000000};
+    struct timeval time = {.tv_usec = 200000};
+    struct epoll_event event;
+    int epoll = epoll_create1(0);
+
+    IN_TIME(select(0, NULL, NULL, NULL, &time) == 0);
+    IN_TIME(pselect(0, NULL, NULL, NULL, &fifth, NULL) == 0);
+    IN_TIME(ppoll(NULL, 0, &fifth, NULL) == 0);
+    IN_TIME(epoll_wait(epoll, &event, 1, 200) == 0);
+    IN_TIME(epoll_pwait(epoll, &event, 1, 200, NULL) == 0);
+}
+
+static void
+wait_for_signals(void)
+{
+    const struct timespec fifth = {.tv_nsec = 200000000};
+    struct timespec until;
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    IN_TIME(sigtimedwait(&set, NULL, &fifth) == -1 && errno == EAGAIN);
+    IN_TIME(thrd_sleep(&fifth, NULL) == 0);
+    IN_TIME(usleep(200000) == 0);
+    until = clock_in(CLOCK_MONOTONIC, 200000000);
+    IN_TIME(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL)
+            == 0);
+    IN_TIME(clock_nanosleep(CLOCK_MONOTONIC, 0, &fifth, NULL) == 0);
+}
+
+static void
+wait_for_semaphores(void)
+{
+    const struct timespec fifth = {.tv_nsec = 200000000};
+    int set = semget(IPC_PRIVATE, 1, 0600);
+    struct sembuf take = {.sem_op = -1};
+    struct timespec until;
+    sem_t sem;
+
+    sem_init(&sem, 0, 0);
+    until = clock_in(CLOCK_REALTIME, 200000000);
+    IN_TIME(sem_timedwait(&sem, &until) == -1 && errno == ETIMEDOUT);
+    if (set != -1) {
+        IN_TIME(semtimedop(set, &take, 1, &fifth) == -1 && errno == EAGAIN);
+        semctl(set, 0, IPC_RMID);
+    }
+}
+
+static socklen_t
+listen_at(int file, struct sockaddr_un *address)
+{
+    socklen_t length = sizeof *address;
+
+    /* Linux gives it a name. */
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    CHECK(bind(file, (struct sockaddr *)address, sizeof(sa_family_t)) == 0);
+    CHECK(getsockname(file, (struct sockaddr *)address, &length) == 0);
+    CHECK(listen(file, 0) == 0);
+    return length;
+}
+
+static void
+set_timeouts(int file)
+{
+    struct timeval time = {.tv_usec = 200000};
+
+    CHECK(setsockopt(file, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) == 0);
+    CHECK(setsockopt(file, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time) == 0);
+}
+
+static void
+wait_for_sockets(void)
+{
+    static char bytes[1 << 20];
+    struct iovec part = {bytes, sizeof bytes};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    struct sockaddr_un address;
+    socklen_t length;
+    int pair[2], server = socket(AF_UNIX, SOCK_STREAM, 0), client[3];
+
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    set_timeouts(pair[0]);
+    IN_TIME(read(pair[0], bytes, 1) == -1 && errno == EAGAIN);
+    IN_TIME(recv(pair[0], bytes, 1, 0) == -1 && errno == EAGAIN);
+    IN_TIME(recvfrom(pair[0], bytes, 1, 0, NULL, NULL) == -1
+            && errno == EAGAIN);
+    IN_TIME(recvmsg(pair[0], &message, 0) == -1 && errno == EAGAIN);
+    while (send(pair[0], bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+        ;
+    IN_TIME(write(pair[0], bytes, sizeof bytes) == -1 && errno == EAGAIN);
+    IN_TIME(send(pair[0], bytes, sizeof bytes, 0) == -1 && errno == EAGAIN);
+    IN_TIME(sendmsg(pair[0], &message, 0) == -1 && errno == EAGAIN);
+    length = listen_at(server, &address);
+    set_timeouts(server);
+    IN_TIME(accept(server, NULL, NULL) == -1 && errno == EAGAIN);
+    for (int i = 0; i < 3; i++) {
+        client[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        connect(client[i], (struct sockaddr *)&address, length);
+    }
+    client[0] = socket(AF_UNIX, SOCK_STREAM, 0);
+    set_timeouts(client[0]);
+    IN_TIME(connect(client[0], (struct sockaddr *)&address, length) == -1
+            && errno == EAGAIN);
+}
+
+static void *
+wait_for_all(void *unused)
+{
+    wait_for_files();
+    wait_for_signals();
+    wait_for_semaphores();
+    wait_for_sockets();
+    atomic_store(&stop_churning, true);
+    return unused;
+}
+
+static void
+case_waits(void)
+{
+    pthread_t thread = thread_start(wait_for_all, NULL);
+
+    while (!atomic_load(&stop_churning))
+        churn_bytes((size_t)1 << 20);
+    pthread_join(thread, NULL);
+}
+
+/* Much is written at once, and all of it arrives, though the reader takes its
+ * time. */
+#define MUCH ((size_t)1 << 20)
+
+static int to_write;
+static ssize_t (*write_all)(int, const char *);
+
+static ssize_t
+by_write(int file, const char *bytes)
+{
+    return write(file, bytes, MUCH);
+}
+
+static ssize_t
+by_writev(int file, const char *bytes)
+{
+    struct iovec part[3] = {{(void *)(uintptr_t)bytes, 1000},
+                            {(void *)(uintptr_t)bytes, MUCH - 2000},
+                            {(void *)(uintptr_t)bytes, 1000}};
+
+    return writev(file, part, 3);
+}
+
+static ssize_t
+by_send(int file, const char *bytes)
+{
+    return send(file, bytes, MUCH, 0);
+}
+
+static ssize_t
+by_sendmsg(int file, const char *bytes)
+{
+    struct iovec part[2] = {{(void *)(uintptr_t)bytes, 1000},
+                            {(void *)(uintptr_t)bytes, MUCH - 1000}};
+    struct msghdr message = {.msg_iov = part, .msg_iovlen = 2};
+
+    return sendmsg(file, &message, 0);
+}
+
+static void *
+write_much(void *unused)
+{
+    char *bytes = calloc(1, MUCH);
+
+    CHECK(write_all(to_write, bytes) == (ssize_t)MUCH);
+    free(bytes);
+    close(to_write);
+    return unused;
+}
+
+static void
+read_slowly(int from, int to, ssize_t (*how)(int, const char *))
+{
+    char some[8192];
+    size_t total = 0;
+    pthread_t thread;
+    ssize_t got;
+
+    to_write = to;
+    write_all = how;
+    thread = thread_start(write_much, NULL);
+    while ((got = read(from, some, sizeof some)) > 0) {
+        total += (size_t)got;
+        churn_bytes((size_t)40 << 10);
+    }
+    CHECK(got == 0 && total == MUCH);
+    pthread_join(thread, NULL);
+    close(from);
+}
+
+static void
+case_transfers(void)
+{
+    ssize_t (*const how[])(int, const char *) = {by_write, by_writev, by_send,
+                                                 by_sendmsg};
+    int file[2];
+
+    for (int i = 0; i < 4; i++) {
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, file) == 0);
+        read_slowly(file[0], file[1], how[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        CHECK(pipe(file) == 0);
+        read_slowly(file[0], file[1], how[i]);
+    }
+}
+
+/* All of it, or nothing: given in parts. */
+static void *
+give_in_parts(void *unused)
+{
+    static char part[1000];
+
+    for (int i = 0; i < 100; i++) {
+        CHECK(send(to_write, part, sizeof part, 0) == sizeof part);
+        churn_bytes((size_t)300 << 10);
+    }
+    return unused;
+}
+
+static void
+case_wait_for_all(void)
+{
+    static char bytes[100000];
+    pthread_t thread;
+    int file[2];
+
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, file) == 0);
+    to_write = file[1];
+    thread = thread_start(give_in_parts, NULL);
+    CHECK(recv(file[0], bytes, sizeof bytes, MSG_WAITALL) == sizeof bytes);
+    pthread_join(thread, NULL);
+}
+
 static void
 nothing(int number)
 {
@@ -1543,6 +1827,9 @@ static const struct {
     {"full_masks", case_full_masks},
     {"handlers", case_handlers},
     {"eintr", case_eintr},
+    {"waits", case_waits},
+    {"transfers", case_transfers},
+    {"wait_for_all", case_wait_for_all},
     {"own_eintr", case_own_eintr},
     {"fork", case_fork},
     {"vfork", case_vfork},
