@@ -12,7 +12,9 @@
 #include "internal.h"
 #include "interpose.h"
 #include "linkage.h"
+#include "maps.h"
 #include "os.h"
+#include "pagemap.h"
 #include "stop.h"
 #include "thread.h"
 
@@ -57,14 +59,35 @@ arena_interpose_free(void *block)
 
     switch (arenap_collector_find(block, &base, &size)) {
     case BLOCK_HEAP:
-        arenap_heap_free(block, base, size);
-        return true;
+        return arenap_heap_free(block, base, size);
     case BLOCK_IMPLICIT:
-        arenap_implicit_free(block, base);
-        return true;
+        return arenap_implicit_free(block, base);
     default:
         return false;
     }
+}
+
+struct place {
+    uintptr_t address;
+    bool found;
+};
+
+static void
+place_visit(uintptr_t lo, uintptr_t hi, void *context)
+{
+    struct place *place = context;
+
+    place->found |= place->address >= lo && place->address < hi;
+}
+
+bool
+arena_interpose_holds(const void *ptr)
+{
+    struct place place = {(uintptr_t)ptr, arenap_pagemap_get(ptr) != NULL};
+
+    /* Pages without a block, too. */
+    arenap_maps_collector_each(place_visit, &place);
+    return place.found;
 }
 
 size_t

@@ -32,9 +32,13 @@ ARENA_API void arena_interpose_bypass(const struct arena_interposed *own,
  */
 ARENA_API int arena_interpose_start(int suspend, int restart);
 
-/* Free a block of the heap or of the implicit arena, or take it for one that
- * is free already.  False if it is neither: somebody else's. */
+/* Free a block of the heap or of the implicit arena.  If it is known to be
+ * free already: true, with errno EINVAL and a sentence.  False if it is no
+ * such block, but maybe somebody else's. */
 ARENA_API bool arena_interpose_free(void *block);
+
+/* Does it point to where libarena or the collector has blocks? */
+ARENA_API bool arena_interpose_holds(const void *ptr);
 
 /* The bytes that may be used from block on; SIZE_MAX if arena_interpose_free
  * would return false. */

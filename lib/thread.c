@@ -20,6 +20,7 @@
 #include "stop.h"
 #include "sync.h"
 #include "thread.h"
+#include "trace.h"
 #include "usage.h"
 
 ARENA_TLS struct arenap_tls arenap_tls;
@@ -230,6 +231,7 @@ threads_init(void)
 {
     arenap_os_init();
     arenap_budget_init();
+    arenap_trace_init();
     threads.has_key = pthread_key_create(&threads.key, thread_end) == 0;
     pthread_atfork(fork_prepare, fork_done, fork_child);
 }

@@ -4,7 +4,8 @@
  * The library stands before libc, by LD_PRELOAD or -larena-malloc, and
  * answers for the whole process:
  *
- *   start.c    the beginning, the environment, the end
+ *   start.c    the beginning, the environment
+ *   report.c   figures, faults, the end
  *   memory.c   malloc and its family
  *   threads.c  threads, fork, libraries
  *   spawn.c    processes that a thread waits for asleep
@@ -102,6 +103,28 @@ struct real {
         }                                                                     \
         (__typeof__(&name_))found_;                                           \
     }))
+
+/* --- report.c --- */
+
+void arenap_report_start(void);
+
+/* Why nothing is collected, though it was asked for. */
+void arenap_report_reason(const char *reason);
+
+/* Write a line to the report, if there is to be one, that names a fault. */
+void arenap_report_fault(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+/* A pointer into collected memory that no block begins at: a fault, and the
+ * end of the process, as it is with libc; not if what is freed is ignored. */
+void arenap_report_wild(const char *function, const void *ptr);
+
+/* One that is passed on to libc, which ends the process if it is nobody's. */
+void arenap_report_foreign(const char *function, const void *ptr);
+
+/* Early: the process leaves without its exit handlers. */
+void arenap_report_end(bool early);
+void arenap_report_fork_child(void);
 
 /* --- memory.c --- */
 

@@ -65,10 +65,13 @@ collected_free(void *block)
     if (UNLIKELY(arenap_inside != 0))
         return arena_interpose_room(block) != NOT_OURS;
     arenap_inside++;
+    errno = 0;
     ours = arenap_options.ignore_free
                ? arena_interpose_room(block) != NOT_OURS
                : arena_interpose_free(block);
     arenap_inside--;
+    if (UNLIKELY(ours && errno == EINVAL))
+        arenap_report_fault("free: %s", arena_error());
     return ours;
 }
 
@@ -163,9 +166,24 @@ system_account(void *block)
     return NULL;
 }
 
+/* No block of libarena's: libc's, or nobody's. */
+static bool
+is_wild(const char *function, const void *block)
+{
+    if (LIKELY(arenap_mode_now() != MODE_COLLECT
+               || !arena_interpose_holds(block)))
+        return false;
+    arenap_report_wild(function, block);
+    return true;
+}
+
 static void
 system_free(void *block)
 {
+    if (UNLIKELY(arenap_options.ignore_free) || is_wild("free", block))
+        return;
+    if (UNLIKELY(arenap_options.report != NULL))
+        arenap_report_foreign("free", block);
     if (accounts())
         credit_give(system_size(block));
     __libc_free(block);
@@ -178,6 +196,12 @@ system_realloc(void *block, size_t size)
     size_t before = account && block != NULL ? system_size(block) : 0;
     void *moved;
 
+    if (block != NULL && is_wild("realloc", block)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (UNLIKELY(arenap_options.report != NULL) && block != NULL)
+        arenap_report_foreign("realloc", block);
     if (account && size > before && !credit_take(size - before)) {
         errno = ENOMEM;
         return NULL;
@@ -217,6 +241,8 @@ malloc(size_t size)
     collected_begin(size);
     block = arena_malloc(size);
     collected_end();
+    if (UNLIKELY(block == NULL))
+        arenap_report_fault("malloc(%zu): %s", size, arena_error());
     return block;
 }
 
@@ -230,6 +256,9 @@ calloc(size_t count, size_t size)
     collected_begin(size);
     block = arena_calloc(count, size);
     collected_end();
+    if (UNLIKELY(block == NULL))
+        arenap_report_fault("calloc(%zu, %zu): %s", count, size,
+                            arena_error());
     return block;
 }
 
@@ -285,6 +314,8 @@ realloc(void *block, size_t size)
     collected_begin(size);
     block = arena_realloc(block, size);
     collected_end();
+    if (UNLIKELY(block == NULL))
+        arenap_report_fault("realloc(%zu): %s", size, arena_error());
     return block;
 }
 
@@ -310,6 +341,9 @@ memalign(size_t align, size_t size)
     collected_begin(size);
     block = arena_legacy_memalign(align, size);
     collected_end();
+    if (UNLIKELY(block == NULL))
+        arenap_report_fault("memalign(%zu, %zu): %s", align, size,
+                            arena_error());
     return block;
 }
 
@@ -326,8 +360,12 @@ posix_memalign(void **out, size_t align, size_t size)
     void *block;
 
     if (align % sizeof(void *) != 0 || align == 0
-        || (align & (align - 1)) != 0)
+        || (align & (align - 1)) != 0) {
+        arenap_report_fault("posix_memalign: an alignment of %zu is not a "
+                            "power of two and a multiple of %zu",
+                            align, sizeof(void *));
         return EINVAL;
+    }
     block = memalign(align, size);
     errno = saved;
     if (block == NULL)

@@ -162,6 +162,13 @@ fork_end(void)
     arenap_kernel_fork_done();
 }
 
+static void
+fork_child(void)
+{
+    fork_end();
+    arenap_report_fork_child();
+}
+
 /* --- Libraries --- */
 
 /* One that looks into itself first would find libc's malloc, and our free. */
@@ -177,5 +184,5 @@ void
 arenap_threads_start(void)
 {
     pthread_key_create(&key_of_credit, thread_end);
-    pthread_atfork(fork_begin, fork_end, fork_end);
+    pthread_atfork(fork_begin, fork_end, fork_child);
 }

@@ -27,6 +27,7 @@ clean_environment(void)
     static const char *const names[] = {
         "ARENA_LIMIT",       "ARENA_MODE",   "ARENA_STATS",
         "ARENA_IGNORE_FREE", "ARENA_REPORT", "ARENA_ROOTS",
+        "ARENA_TRACE",       "ARENA_PID",
         "ARENA_GC_EVERY",    "GC_INITIAL_HEAP_SIZE",
     };
 
@@ -71,6 +72,7 @@ static const char *const threads[] = {
     "short_threads", "destructors", "wrong_key", "timer_thread",
     "cancel",        "deepbind",    "fork",      "vfork",
     "loader_lock",   "programs",    "system_left",
+    "fork_bare",     "fork_thread", "daemon",      "many_threads",
 };
 
 static const char *const signals[] = {

@@ -36,6 +36,7 @@
 #include <sys/select.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -1785,6 +1786,221 @@ case_errors(void)
     free(block);
 }
 
+/* --- Faults and ends: what check_arena_run.sh looks at ------------------ */
+
+static void *volatile faulty;
+
+static void
+case_free_inside(void)
+{
+    faulty = malloc(100);
+    free((char *)faulty + 16);
+}
+
+static void
+case_free_large_twice(void)
+{
+    faulty = malloc(1 << 20);
+    free(faulty);
+    free(faulty);
+}
+
+static void
+case_realloc_inside(void)
+{
+    faulty = malloc(100);
+    faulty = realloc((char *)faulty + 16, 200);
+}
+
+static void
+case_free_static(void)
+{
+    static char bytes[64];
+
+    faulty = bytes + 16;
+    free(faulty);
+}
+
+static void
+case_bad_sizes(void)
+{
+    volatile size_t huge = SIZE_MAX - 100, three = 3;
+    void *block;
+
+    CHECK(malloc(huge) == NULL);
+    CHECK(calloc(huge, 10) == NULL);
+    CHECK(posix_memalign(&block, three, 10) == EINVAL);
+}
+
+static void
+leave_by_exit_(void)
+{
+    _exit(7);
+}
+
+static void
+leave_by_Exit(void)
+{
+    _Exit(7);
+}
+
+static void
+leave_by_quick_exit(void)
+{
+    quick_exit(7);
+}
+
+static void
+leave_in_handler(int number)
+{
+    _exit(number == SIGUSR1 ? 7 : 1);
+}
+
+static void
+case_leave_handler(void)
+{
+    signal(SIGUSR1, leave_in_handler);
+    raise(SIGUSR1);
+}
+
+static void
+case_leave_vfork(void)
+{
+    vfork_for(0);
+    _exit(7);
+}
+
+static void
+case_leave_exec(void)
+{
+    execl("/bin/echo", "echo", "after", (char *)NULL);
+}
+
+/* Children, by all ways there are, and how they end. */
+static void
+case_fork_ways(void)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        churn();
+        exit(0);
+    }
+    child_ends_well(child);
+    child = fork();
+    if (child == 0) {
+        churn();
+        _exit(0);
+    }
+    child_ends_well(child);
+}
+
+/* Without the handlers of pthread_atfork: one thread, and malloc works as it
+ * does with libc. */
+static void
+case_fork_bare(void)
+{
+    fill(static_slots);
+    for (int i = 0; i < 4; i++) {
+        pid_t child = i % 2 == 0 ? _Fork() : (pid_t)syscall(SYS_clone,
+                                                            SIGCHLD, 0, 0, 0,
+                                                            0);
+
+        if (child == 0) {
+            look(static_slots);
+            for (unsigned j = 0; j < SLOTS; j++)
+                free(static_slots[j]);
+            churn();
+            fill(tls_slots);
+            churn();
+            look(tls_slots);
+            _exit(0);
+        }
+        child_ends_well(child);
+    }
+    churn();
+    look(static_slots);
+}
+
+/* From a thread, while others ask for much: soon done. */
+static void *
+fork_often(void *unused)
+{
+    for (int i = 0; i < 20; i++) {
+        double begin = seconds();
+        pid_t child = fork();
+
+        if (child == 0) {
+            fill(tls_slots);
+            churn_bytes((size_t)1 << 20);
+            look(tls_slots);
+            _exit(0);
+        }
+        CHECK(seconds() - begin < 2);
+        child_ends_well(child);
+    }
+    atomic_store(&stop_churning, true);
+    return unused;
+}
+
+static void
+case_fork_thread(void)
+{
+    pthread_t forker = thread_start(fork_often, NULL), other[3];
+
+    for (int i = 0; i < 3; i++)
+        other[i] = thread_start(churn_until_told, NULL);
+    pthread_join(forker, NULL);
+    for (int i = 0; i < 3; i++)
+        pthread_join(other[i], NULL);
+}
+
+/* More threads than there are processors, by far; some end at any time. */
+static void *
+live_and_end(void *left)
+{
+    fill(tls_slots);
+    churn_bytes((size_t)600 << 10);
+    look(tls_slots);
+    if (left != NULL)
+        pthread_join(thread_start(live_and_end, (char *)left - 1), NULL);
+    look(tls_slots);
+    return NULL;
+}
+
+static void
+case_many_threads(void)
+{
+    pthread_t thread[64];
+
+    for (int i = 0; i < 64; i++)
+        thread[i] = thread_start(live_and_end, (void *)(uintptr_t)3);
+    for (int i = 0; i < 64; i++)
+        pthread_join(thread[i], NULL);
+}
+
+static void
+case_daemon(void)
+{
+    int done[2];
+    char byte = 0;
+    pid_t child;
+
+    CHECK(pipe(done) == 0);
+    child = fork();
+    if (child == 0) {
+        CHECK(daemon(1, 1) == 0);
+        fill(tls_slots);
+        pthread_join(thread_start(churn_thread, NULL), NULL);
+        churn();
+        look(tls_slots);
+        CHECK(write(done[1], "x", 1) == 1);
+        exit(0);
+    }
+    child_ends_well(child);
+    CHECK(read(done[0], &byte, 1) == 1 && byte == 'x');
+}
+
 /* --- Main -------------------------------------------------------------- */
 
 static const struct {
@@ -1839,6 +2055,23 @@ static const struct {
     {"stuck_long", case_stuck_long},
     {"leak", case_leak},
     {"errors", case_errors},
+    {"fork_bare", case_fork_bare},
+    {"fork_ways", case_fork_ways},
+    {"daemon", case_daemon},
+    {"fork_thread", case_fork_thread},
+    {"many_threads", case_many_threads},
+    {"free_inside", case_free_inside},
+    {"free_large_twice", case_free_large_twice},
+    {"free_static", case_free_static},
+    {"realloc_inside", case_realloc_inside},
+    {"bad_sizes", case_bad_sizes},
+    {"leave_exit_", leave_by_exit_},
+    {"leave_Exit", leave_by_Exit},
+    {"leave_quick_exit", leave_by_quick_exit},
+    {"leave_abort", abort},
+    {"leave_handler", case_leave_handler},
+    {"leave_vfork", case_leave_vfork},
+    {"leave_exec", case_leave_exec},
 };
 
 int
