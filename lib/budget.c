@@ -20,6 +20,7 @@
 #include "os.h"
 #include "payload.h"
 #include "thread.h"
+#include "trace.h"
 
 #define MS ((uint64_t)1000000)
 
@@ -288,6 +289,7 @@ budget_fail(size_t size)
     size_t limit = atomic_load(&budget.limit);
 
     atomic_fetch_add(&budget.failures, 1);
+    arenap_trace_refuse(size, limit);
     return arenap_fail(ENOMEM,
                        "cannot reserve %zu bytes of off-heap memory "
                        "(reserved: %zu, limit: %zu)",
@@ -299,7 +301,7 @@ reserve_slow(size_t size, unsigned source, struct chunk **chunk)
 {
     struct waiter waiter = {
         .size = size, .source = source, .state = WAITING};
-    uint64_t start;
+    uint64_t start, waited;
     int saved = errno;
     bool done;
 
@@ -307,6 +309,7 @@ reserve_slow(size_t size, unsigned source, struct chunk **chunk)
         return budget_fail(size);
     start = arenap_os_now();
     atomic_fetch_add(&budget.waits, 1);
+    arenap_trace_wait(size);
     arenap_chunk_flush_all();
     arenap_payload_flush();
     done = atomic_load(&arenap_budget_waiting) == 0 && budget_try(size);
@@ -316,7 +319,9 @@ reserve_slow(size_t size, unsigned source, struct chunk **chunk)
             budget_wait(&waiter);
         done = atomic_load(&waiter.state) == GRANTED;
     }
-    atomic_fetch_add(&budget.wait_ns, arenap_os_now() - start);
+    waited = arenap_os_now() - start;
+    atomic_fetch_add(&budget.wait_ns, waited);
+    arenap_trace_wait_end(size, waited, done);
     errno = saved;
     *chunk = waiter.chunk;
     return done ? 0 : budget_fail(size);
@@ -328,8 +333,11 @@ arenap_budget_reserve_chunk(size_t size, unsigned source,
 {
     *chunk = NULL;
     if (ARENA_LIKELY((!arenap_budget_is_short() || size <= BUDGET_SMALL)
-                     && budget_try(size)))
+                     && budget_try(size))) {
+        if (ARENA_UNLIKELY(size >= TRACE_LARGE))
+            arenap_trace_reserve(size);
         return 0;
+    }
     return reserve_slow(size, source, chunk);
 }
 
@@ -342,6 +350,12 @@ arenap_budget_reserve(size_t size)
 }
 
 /* --- Figures --- */
+
+size_t
+arenap_budget_limit(void)
+{
+    return atomic_load(&budget.limit);
+}
 
 size_t
 arenap_budget_charged(void)

@@ -52,6 +52,7 @@ arenap_budget_is_short(void)
 /* May a reservation collect? */
 bool arenap_budget_may_collect(void);
 
+size_t arenap_budget_limit(void);
 size_t arenap_budget_charged(void);
 size_t arenap_budget_manual_count(void);
 

@@ -46,6 +46,7 @@
 #include "roots.h"
 #include "stop.h"
 #include "thread.h"
+#include "trace.h"
 
 enum collector_state { NOT_STARTED, STARTED, UNUSABLE };
 
@@ -304,6 +305,52 @@ arenap_collector_is_heap(const void *page)
     return GC_is_heap_ptr(page);
 }
 
+/* --- The log of events --- */
+
+/* The collector's lock is held. */
+static size_t
+in_use_inside(void)
+{
+    struct GC_prof_stats_s stats;
+
+    GC_get_prof_stats_unsafe(&stats, sizeof stats);
+    return stats.heapsize_full - stats.free_bytes_full;
+}
+
+static GC_on_collection_event_proc event_next;
+
+static void GC_CALLBACK
+event_hook(GC_EventType event)
+{
+    if (event_next != NULL)
+        event_next(event);
+    switch (event) {
+    case GC_EVENT_START:
+        arenap_trace_collect_begin(in_use_inside());
+        break;
+    case GC_EVENT_PRE_STOP_WORLD:
+        arenap_trace_stop();
+        break;
+    case GC_EVENT_POST_START_WORLD:
+        arenap_trace_go_on();
+        break;
+    case GC_EVENT_END:
+        arenap_trace_collect_end(in_use_inside());
+        break;
+    default:
+        break;
+    }
+}
+
+static void
+events_watch(void)
+{
+    if (!arenap_trace_on)
+        return;
+    event_next = GC_get_on_collection_event();
+    GC_set_on_collection_event(event_hook);
+}
+
 /* --- Starting --- */
 
 static unsigned
@@ -441,6 +488,7 @@ collector_init(struct thread *self)
     start_hook();
     GC_call_with_alloc_lock(roots_hook, NULL);
     links_begin();
+    events_watch();
     atomic_store(&collector.state, STARTED);
 }
 
@@ -845,6 +893,22 @@ void
 arenap_collector_forbid(void)
 {
     GC_disable();
+}
+
+/* GC_disable would wait for the lock that our caller's caller has. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+void
+arenap_collector_pause(void)
+{
+    GC_dont_gc++;
+}
+#pragma GCC diagnostic pop
+
+void
+arenap_collector_resume(void)
+{
+    GC_enable();
 }
 
 bool

@@ -42,6 +42,11 @@ void arenap_collector_prepare(int suspend, int restart);
 /* No collection from now on: not all pointers can be seen. */
 void arenap_collector_forbid(void);
 
+/* The same until it is resumed.  Only where the collector calls us, while it
+ * restarts threads. */
+void arenap_collector_pause(void);
+void arenap_collector_resume(void);
+
 /* Is a collection possible now? */
 bool arenap_collector_can_collect(void);
 

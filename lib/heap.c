@@ -355,28 +355,26 @@ fail_no_block(const void *ptr)
                        ptr);
 }
 
-static int
-fail_freed(const void *ptr)
-{
-    return arenap_fail(EINVAL, "the block at %p has been freed already", ptr);
-}
-
-int
+enum heap_freed
 arenap_heap_free(void *ptr, void *base, size_t size, uint64_t cycle)
 {
     struct thread *self = arenap_thread_self();
 
-    if (ptr != base && !aligned_is(ptr, base))
-        return fail_no_block(ptr);
-    if (arenap_magazine_is_free(base))
-        return fail_freed(ptr);
+    if (ptr != base && !aligned_is(ptr, base)) {
+        fail_no_block(ptr);
+        return HEAP_NO_BLOCK;
+    }
+    if (arenap_magazine_is_free(base)) {
+        arenap_fail(EINVAL, "the block at %p has been freed already", ptr);
+        return HEAP_FREE_ALREADY;
+    }
     if (self == NULL)
-        return 0; /* left to the collector */
+        return HEAP_FREED; /* left to the collector */
     arenap_phantom_freed(base);
     if (!self->late)
         arenap_collector_attach(self);
     heap_give(self, base, size, cycle);
-    return 0;
+    return HEAP_FREED;
 }
 
 /* The class of the block that begins there, if that is known without asking
@@ -484,7 +482,8 @@ free_slow(void *block)
     found = arenap_collector_find(block, &base, &size);
     switch (found) {
     case BLOCK_HEAP:
-        result = arenap_heap_free(block, base, size, cycle);
+        result =
+            arenap_heap_free(block, base, size, cycle) == HEAP_FREED ? 0 : -1;
         break;
     case BLOCK_IMPLICIT:
         result = arenap_implicit_free(block, base) ? 0 : fail_no_block(block);

@@ -34,10 +34,16 @@ void *arenap_heap_alloc_at_hand(size_t size);
  * room for it at hand.  False: nothing is done. */
 bool arenap_heap_free_at_hand(void *ptr);
 
+enum heap_freed {
+    HEAP_FREED,
+    HEAP_FREE_ALREADY, /* errno is EINVAL */
+    HEAP_NO_BLOCK      /* none begins there; errno is EINVAL */
+};
+
 /* Free what arena_free was given and the collector says, in cycle, is a block
- * of the heap.  0; or -1 with errno EINVAL: none begins there, or it is free
- * already. */
-int arenap_heap_free(void *ptr, void *base, size_t size, uint64_t cycle);
+ * of the heap. */
+enum heap_freed arenap_heap_free(void *ptr, void *base, size_t size,
+                                 uint64_t cycle);
 
 /* Does an implicit block or a heap block begin there?  Not a handle. */
 bool arenap_heap_is_block(void *ptr);

@@ -26,7 +26,7 @@
  *   cleaner.c    the pending list, the cleaner thread, collecting on demand
  *   phantom.c    phantoms and cleanables; queue.c: where phantoms go
  *   record.c     what is behind both: links to referents, and deaths
- *   usage.c      snapshots and the report
+ *   usage.c      snapshots and the report; trace.c: a log of events
  *   thread.c     the record of each thread, its beginning and its end; fork
  *   collector.c  the only module that knows the collector
  *   roots.c      what the collector looks at beside its own: pins, ranges,

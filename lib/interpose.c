@@ -12,7 +12,9 @@
 #include "internal.h"
 #include "interpose.h"
 #include "linkage.h"
+#include "maps.h"
 #include "os.h"
+#include "pagemap.h"
 #include "scope.h"
 #include "stop.h"
 #include "thread.h"
@@ -73,14 +75,35 @@ arena_interpose_free(void *block)
 
     switch (arenap_collector_find(block, &base, &size)) {
     case BLOCK_HEAP:
-        arenap_heap_free(block, base, size, cycle);
-        return true;
+        return arenap_heap_free(block, base, size, cycle) != HEAP_NO_BLOCK;
     case BLOCK_IMPLICIT:
-        arenap_implicit_free(block, base);
-        return true;
+        return arenap_implicit_free(block, base);
     default:
         return arenap_scope_arena(block) != NULL;
     }
+}
+
+struct place {
+    uintptr_t address;
+    bool found;
+};
+
+static void
+place_visit(uintptr_t lo, uintptr_t hi, void *context)
+{
+    struct place *place = context;
+
+    place->found |= place->address >= lo && place->address < hi;
+}
+
+bool
+arena_interpose_holds(const void *ptr)
+{
+    struct place place = {(uintptr_t)ptr, arenap_pagemap_get(ptr) != NULL};
+
+    /* Pages without a block, too. */
+    arenap_maps_collector_each(place_visit, &place);
+    return place.found;
 }
 
 size_t
@@ -135,20 +158,46 @@ arena_interpose_collect(void)
     return arenap_cleaner_collect();
 }
 
+void
+arena_interpose_sleep(void)
+{
+    arenap_stop_sleep();
+}
+
+void
+arena_interpose_wake(void)
+{
+    arenap_stop_wake();
+}
+
+bool
+arena_interpose_is_asleep(void)
+{
+    return arenap_stop_is_asleep();
+}
+
 const volatile uint32_t *
 arena_interpose_stops(void)
 {
     return &arenap_tls.stops;
 }
 
-bool
-arena_interpose_gave_up(void)
+ARENA_COLD static bool
+gave_up_slow(void)
 {
     static _Atomic bool forbidden;
 
-    if (ARENA_LIKELY(!arenap_stop_is_hopeless()))
+    if (!arenap_stop_is_hopeless()) {
+        arenap_stop_resume();
         return false;
+    }
     if (!atomic_exchange(&forbidden, true))
         arenap_collector_forbid();
     return true;
+}
+
+bool
+arena_interpose_gave_up(void)
+{
+    return ARENA_UNLIKELY(arenap_stop_is_troubled()) && gave_up_slow();
 }

@@ -37,10 +37,13 @@ ARENA_API int arena_interpose_start(int suspend, int restart);
 ARENA_API void *arena_interpose_alloc_at_hand(size_t size);
 ARENA_API bool arena_interpose_free_at_hand(void *block);
 
-/* Free a block of the heap or of the implicit arena, or take it for one that
- * is free already; what lies in any other arena is nothing to free.  False if
- * it is somebody else's. */
+/* Free a block of the heap or of the implicit arena; what lies in any other
+ * arena is nothing to free.  If it is free already: true, with errno EINVAL
+ * and a sentence.  False if it is no such block, but maybe somebody else's. */
 ARENA_API bool arena_interpose_free(void *block);
+
+/* Does it point to where libarena or the collector has blocks? */
+ARENA_API bool arena_interpose_holds(const void *ptr);
 
 /* The bytes that may be used from block on, 0 if that is not known; SIZE_MAX if
  * arena_interpose_free would return false. */
@@ -62,6 +65,17 @@ ARENA_API void arena_interpose_show(struct scope *hidden);
 
 /* Collect, without the actions that follow.  False if it is not possible. */
 ARENA_API bool arena_interpose_collect(void);
+
+/*
+ * The calling thread is about to be where no signal reaches it: asleep in the
+ * system until its child has run a program.  Up to arena_interpose_wake,
+ * which waits for the end of a collection, it touches no collected memory;
+ * all registers that a function keeps for its caller are in memory.  Both do
+ * nothing if threads are not stopped.  Neither nests.
+ */
+ARENA_API void arena_interpose_sleep(void);
+ARENA_API void arena_interpose_wake(void);
+ARENA_API bool arena_interpose_is_asleep(void);
 
 /* How often the calling thread was stopped: the address of the count, which
  * changes in a signal handler. */

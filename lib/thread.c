@@ -19,8 +19,10 @@
 #include "phantom.h"
 #include "roots.h"
 #include "scope.h"
+#include "stop.h"
 #include "sync.h"
 #include "thread.h"
+#include "trace.h"
 #include "usage.h"
 
 ARENA_TLS struct arenap_tls arenap_tls;
@@ -212,6 +214,7 @@ fork_child(void)
             continue;
         atomic_store(&t->attached, ATTACHED_NOT);
         arenap_magazine_forget(t);
+        atomic_store(&t->stop, STOP_RUNS);
         t->is_cleaner = t->relieved = t->collecting = false;
         t->acting = 0;
         /* What it was about to change may be half done: let it be. */
@@ -235,6 +238,7 @@ threads_init(void)
     arenap_os_init();
     arenap_magazine_init();
     arenap_budget_init();
+    arenap_trace_init();
     threads.has_key = pthread_key_create(&threads.key, thread_end) == 0;
     pthread_atfork(fork_prepare, fork_done, fork_child);
 }
@@ -287,6 +291,7 @@ arenap_thread_bind(void)
     self->stamp_due = self->ring.taken.all;
     self->stamp = 0;
     atomic_store(&self->stack_hi, 0);
+    atomic_store(&self->stop_frame, 0);
     self->error[0] = '\0';
     /* In a child: those of a thread that it does not have. */
     arenap_scope_drop(self);

@@ -100,6 +100,7 @@ struct thread {
     bool astray;                  /* found on another stack this time */
     uint64_t stop_since;          /* when the signal was sent */
     _Atomic uintptr_t stop_frame; /* of the handler, when it last ran */
+    _Atomic uintptr_t sleep_frame; /* of who went to sleep last */
     size_t heap_unaccounted; /* bytes since the last update; heap.c */
     struct counts heap;
     struct scope *scope; /* innermost, or NULL; scope.h */
@@ -111,6 +112,7 @@ struct arenap_tls {
     struct thread *record; /* NULL: not bound */
     bool ended;
     bool stopped;            /* inside the handler of stop.c */
+    bool asleep;             /* by stop.c */
     volatile uint32_t stops; /* how often it was */
 };
 

@@ -4,12 +4,16 @@
  * The library stands before libc, by LD_PRELOAD or -larena-malloc, and
  * answers for the whole process:
  *
- *   start.c    the beginning, the environment, the end
+ *   start.c    the beginning, the environment
+ *   report.c   figures, faults, the end
  *   memory.c   malloc and its family
  *   scopes.c   the same, of threads that have pushed an arena
- *   threads.c  threads, fork, and pointers that only the kernel holds
+ *   threads.c  threads, fork, libraries
+ *   spawn.c    processes that a thread waits for asleep
+ *   kernel.c   pointers that only the kernel holds
  *   signals.c  what the program does with signals
- *   waits.c    calls that a signal interrupts
+ *   waits.c    calls that only wait, which a signal ends; watch.h
+ *   transfers.c  reading and writing, which one may cut short
  *
  * It is linked with the shared libarena, and not with the core: a program may
  * use arenas itself, and there is to be one budget and one collector's user
@@ -106,22 +110,54 @@ void *arenap_real_find(const char *name);
  * allocator has that one's first. */
 void *arenap_libc_find(const char *name);
 
-/* REAL(name): the next function of that name, LIBC(name): libc's own; found
- * at its first use. */
+/* One place where REAL or LIBC is used.  All of them lie in a section of their
+ * own, and are filled when the library starts: to look for a function takes
+ * locks of the loader's, which a signal handler cannot. */
+struct real {
+    const char *name;
+    void *(*find)(const char *name);
+    _Atomic(void *) function;
+} __attribute__((aligned(32))); /* so that they lie one after the other */
+
+/* REAL(name): the next function of that name; LIBC(name): libc's own. */
 #define REAL(name) FOUND(arenap_real_find, name)
 #define LIBC(name) FOUND(arenap_libc_find, name)
-#define FOUND(find, name)                                                     \
+#define FOUND(find_, name_)                                                   \
     (__extension__({                                                          \
-        static _Atomic(void *) real_;                                         \
-        void *found_ =                                                        \
-            atomic_load_explicit(&real_, memory_order_relaxed);               \
+        static struct real real_                                              \
+            __attribute__((section("arena_real"), used)) = {#name_, find_,    \
+                                                            NULL};            \
+        void *found_ = atomic_load_explicit(&real_.function,                  \
+                                            memory_order_relaxed);            \
                                                                               \
         if (UNLIKELY(found_ == NULL)) {                                       \
-            found_ = find(#name);                                             \
-            atomic_store(&real_, found_);                                     \
+            found_ = find_(#name_);                                           \
+            atomic_store(&real_.function, found_);                            \
         }                                                                     \
-        (__typeof__(&name))found_;                                            \
+        (__typeof__(&name_))found_;                                           \
     }))
+
+/* --- report.c --- */
+
+void arenap_report_start(void);
+
+/* Why nothing is collected, though it was asked for. */
+void arenap_report_reason(const char *reason);
+
+/* Write a line to the report, if there is to be one, that names a fault. */
+void arenap_report_fault(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+/* A pointer into collected memory that no block begins at: a fault, and the
+ * end of the process, as it is with libc; not if what is freed is ignored. */
+void arenap_report_wild(const char *function, const void *ptr);
+
+/* One that is passed on to libc, which ends the process if it is nobody's. */
+void arenap_report_foreign(const char *function, const void *ptr);
+
+/* Early: the process leaves without its exit handlers. */
+void arenap_report_end(bool early);
+void arenap_report_fork_child(void);
 
 /* --- memory.c --- */
 
@@ -150,6 +186,21 @@ int arenap_threads_create_quietly(pthread_t *thread,
                                   void *(*routine)(void *), void *arg);
 int arenap_threads_attr_quietly(pthread_t thread, pthread_attr_t *attr);
 
+/* --- spawn.c --- */
+
+/* Around a handler of the program's: if the thread was about to sleep, it is
+ * awake meanwhile. */
+bool arenap_spawn_interrupt(void);
+void arenap_spawn_resume(void);
+
+/* --- kernel.c --- */
+
+/* A signal was delivered with a value. */
+void arenap_kernel_signalled(const siginfo_t *info);
+
+void arenap_kernel_fork_prepare(void);
+void arenap_kernel_fork_done(void);
+
 /* --- signals.c --- */
 
 /* The two signals that belong to the collector. */
@@ -161,5 +212,8 @@ const sigset_t *arenap_signals_strip(const sigset_t *set, sigset_t *copy);
 
 /* Signal handlers of the program's that ran on this thread. */
 extern INTERPOSE_TLS volatile unsigned arenap_signals_handled;
+
+/* Those that run now; not less than the truth, as some leave by longjmp. */
+extern INTERPOSE_TLS volatile unsigned arenap_signals_depth;
 
 #endif

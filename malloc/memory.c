@@ -67,10 +67,13 @@ collected_free(void *block)
     if (UNLIKELY(arenap_is_inside()))
         return arena_interpose_room(block) != NOT_OURS;
     arenap_inside++;
+    errno = 0;
     ours = arenap_options.ignore_free
                ? arena_interpose_room(block) != NOT_OURS
                : arena_interpose_free(block);
     arenap_inside--;
+    if (UNLIKELY(ours && errno == EINVAL))
+        arenap_report_fault("free: %s", arena_error());
     return ours;
 }
 
@@ -179,9 +182,24 @@ system_account(void *block)
     return NULL;
 }
 
+/* No block of libarena's: libc's, or nobody's. */
+static bool
+is_wild(const char *function, const void *block)
+{
+    if (LIKELY(arenap_mode_now() != MODE_COLLECT
+               || !arena_interpose_holds(block)))
+        return false;
+    arenap_report_wild(function, block);
+    return true;
+}
+
 static void
 system_free(void *block)
 {
+    if (UNLIKELY(arenap_options.ignore_free) || is_wild("free", block))
+        return;
+    if (UNLIKELY(arenap_options.report != NULL))
+        arenap_report_foreign("free", block);
     if (accounts())
         credit_give(system_size(block));
     __libc_free(block);
@@ -194,6 +212,12 @@ system_realloc(void *block, size_t size)
     size_t before = account && block != NULL ? system_size(block) : 0;
     void *moved;
 
+    if (block != NULL && is_wild("realloc", block)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (UNLIKELY(arenap_options.report != NULL) && block != NULL)
+        arenap_report_foreign("realloc", block);
     if (account && size > before && !credit_take(size - before)) {
         errno = ENOMEM;
         return NULL;
@@ -243,6 +267,8 @@ malloc_slowly(size_t size, const void *caller)
     collected_begin(size);
     block = arena_malloc(size);
     collected_end();
+    if (UNLIKELY(block == NULL))
+        arenap_report_fault("malloc(%zu): %s", size, arena_error());
     return block;
 }
 
@@ -274,6 +300,9 @@ calloc_slowly(size_t count, size_t size, const void *caller)
     collected_begin(size);
     block = arena_calloc(count, size);
     collected_end();
+    if (UNLIKELY(block == NULL))
+        arenap_report_fault("calloc(%zu, %zu): %s", count, size,
+                            arena_error());
     return block;
 }
 
@@ -374,6 +403,8 @@ realloc_for(void *block, size_t size, const void *caller)
     collected_begin(size);
     block = arena_realloc(block, size);
     collected_end();
+    if (UNLIKELY(block == NULL))
+        arenap_report_fault("realloc(%zu): %s", size, arena_error());
     return block;
 }
 
@@ -407,6 +438,9 @@ memalign_for(size_t align, size_t size, const void *caller)
     collected_begin(size);
     block = arena_legacy_memalign(align, size);
     collected_end();
+    if (UNLIKELY(block == NULL))
+        arenap_report_fault("memalign(%zu, %zu): %s", align, size,
+                            arena_error());
     return block;
 }
 
@@ -429,8 +463,12 @@ posix_memalign(void **out, size_t align, size_t size)
     void *block;
 
     if (align % sizeof(void *) != 0 || align == 0
-        || (align & (align - 1)) != 0)
+        || (align & (align - 1)) != 0) {
+        arenap_report_fault("posix_memalign: an alignment of %zu is not a "
+                            "power of two and a multiple of %zu",
+                            align, sizeof(void *));
         return EINVAL;
+    }
     block = memalign_for(align, size, CALLER);
     errno = saved;
     if (block == NULL)
@@ -465,7 +503,7 @@ malloc_usable_size(void *block)
     if (block == NULL)
         return 0;
     room = collected_room(block);
-    return room != NOT_OURS ? room : REAL(malloc_usable_size)(block);
+    return room != NOT_OURS ? room : LIBC(malloc_usable_size)(block);
 }
 
 /* --- What else malloc.h has --- */

@@ -25,6 +25,7 @@
 typedef void handler_full(int number, siginfo_t *info, void *context);
 
 INTERPOSE_TLS volatile unsigned arenap_signals_handled;
+INTERPOSE_TLS volatile unsigned arenap_signals_depth;
 
 static _Atomic(__sighandler_t) handlers[SIGNALS];
 static struct sigaction pretended[2];
@@ -50,6 +51,15 @@ is_taken(int number)
                || number == arenap_signals_restart());
 }
 
+/* Not in a child of vfork: it has signals of its own, but its parent's
+ * memory. */
+static bool
+is_minded(int number)
+{
+    return number > 0 && number < SIGNALS && arenap_mode_now() != MODE_EARLY
+           && !arena_interpose_is_asleep();
+}
+
 const sigset_t *
 arenap_signals_strip(const sigset_t *set, sigset_t *copy)
 {
@@ -72,8 +82,15 @@ handle(int number, siginfo_t *info, void *context)
         handler_full *full;
     } program = {.plain = atomic_load(&handlers[number])};
 
+    bool slept = arenap_spawn_interrupt();
+
     arenap_signals_handled++;
+    arenap_signals_depth++;
+    arenap_kernel_signalled(info);
     program.full(number, info, context);
+    arenap_signals_depth--;
+    if (slept)
+        arenap_spawn_resume();
 }
 
 static __sighandler_t
@@ -120,7 +137,7 @@ sigaction(int number, const struct sigaction *action,
     __sighandler_t last = SIG_DFL;
     int result;
 
-    if (number <= 0 || number >= SIGNALS || arenap_mode_now() == MODE_EARLY)
+    if (!is_minded(number))
         return REAL(sigaction)(number, action, before);
     if (is_taken(number))
         return pretend(number, action, before);
@@ -146,7 +163,7 @@ signal_by(signal_function *real, int number, __sighandler_t handler)
     struct sigaction before, action = {.sa_handler = handler};
     __sighandler_t last;
 
-    if (number <= 0 || number >= SIGNALS || arenap_mode_now() == MODE_EARLY)
+    if (!is_minded(number))
         return real(number, handler);
     if (is_taken(number)) {
         pretend(number, &action, &before);

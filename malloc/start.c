@@ -4,13 +4,10 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/select.h>
@@ -23,12 +20,6 @@ _Atomic int arenap_mode = MODE_EARLY;
 _Atomic int arenap_answer = ANSWER_SLOWLY;
 struct options arenap_options;
 INTERPOSE_TLS unsigned arenap_inside;
-
-static struct {
-    const char *reason; /* why nothing is collected, if it was asked for */
-    pid_t pid;          /* of whom reports are wanted */
-    int error;          /* stderr, which many programs close at their end */
-} start;
 
 void *
 arenap_real_find(const char *name)
@@ -58,6 +49,16 @@ arenap_libc_find(const char *name)
     arenap_inside--;
     errno = saved;
     return function != NULL ? function : arenap_real_find(name);
+}
+
+/* Of all places in the library; the linker knows where they are. */
+extern struct real __start_arena_real[], __stop_arena_real[];
+
+static void
+real_find_all(void)
+{
+    for (struct real *r = __start_arena_real; r < __stop_arena_real; r++)
+        atomic_store(&r->function, r->find(r->name));
 }
 
 /* --- What libarena and the collector call --- */
@@ -154,15 +155,12 @@ wants_collection(void)
     return mode == NULL || strcmp(mode, "explicit") != 0;
 }
 
-/* --- The beginning and the end --- */
-
-/* Above the numbers that programs name themselves. */
-#define ERROR_FILE 100
+/* --- The beginning --- */
 
 void
 arenap_mode_give_up(void)
 {
-    start.reason = "threads do not stop";
+    arenap_report_reason("threads do not stop");
     atomic_store(&arenap_answer, ANSWER_SLOWLY);
     atomic_store(&arenap_mode, MODE_EXPLICIT);
 }
@@ -178,13 +176,12 @@ interposer_start(void)
     int saved = errno, mode = MODE_EXPLICIT;
 
     arenap_inside++;
-    start.pid = getpid();
     arenap_options.gc_every = wish_size("ARENA_GC_EVERY");
     arenap_options.ignore_free = wish_is_on("ARENA_IGNORE_FREE");
     arenap_options.stats = wish_is_on("ARENA_STATS");
     arenap_options.report = wish("ARENA_REPORT");
-    if (arenap_options.stats)
-        start.error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, ERROR_FILE);
+    real_find_all();
+    arenap_report_start();
     bypass();
     /* What libarena begins with asks libc for memory, which must not be
      * accounted before it has begun. */
@@ -195,7 +192,7 @@ interposer_start(void)
             == 0)
             mode = MODE_COLLECT;
         else
-            start.reason = arena_error();
+            arenap_report_reason(arena_error());
     }
     arenap_threads_start();
     arenap_scopes_start();
@@ -206,45 +203,4 @@ interposer_start(void)
         atomic_store(&arenap_answer, ANSWER_AT_HAND);
     arenap_inside--;
     errno = saved;
-}
-
-static void
-print_stats(void)
-{
-    bool collects = arenap_mode_now() == MODE_COLLECT;
-    arena_usage_t usage;
-
-    arena_usage(&usage, sizeof usage);
-    dprintf(start.error,
-            "arena: %s, %zu KB reserved at the end, %zu KB at most, "
-            "%" PRIu64 " collections\n",
-            collects ? "collect" : "explicit", usage.reserved >> 10,
-            usage.peak >> 10, usage.collections);
-    if (start.reason != NULL)
-        dprintf(start.error, "arena: not collected: %s\n", start.reason);
-}
-
-static void
-write_report(void)
-{
-    FILE *file = fopen(arenap_options.report, "we");
-
-    if (file == NULL)
-        return;
-    arena_report(file);
-    fclose(file);
-}
-
-/* Not in a child that was forked: it would write over its parent's. */
-__attribute__((destructor)) static void
-interposer_end(void)
-{
-    if (getpid() != start.pid)
-        return;
-    arenap_inside++;
-    if (arenap_options.stats)
-        print_stats();
-    if (arenap_options.report != NULL)
-        write_report();
-    arenap_inside--;
 }

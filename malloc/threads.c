@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <threads.h>
 
 #include "../include/arena.h"
@@ -152,6 +151,7 @@ thread_end(void *unused)
 static void
 fork_begin(void)
 {
+    arenap_kernel_fork_prepare();
     arenap_inside++;
 }
 
@@ -159,43 +159,14 @@ static void
 fork_end(void)
 {
     arenap_inside--;
+    arenap_kernel_fork_done();
 }
 
-/* --- Pointers that only the kernel holds --- */
-
-/* What was last told to epoll of each file, of any epoll instance.  The table
- * is an ordinary mapping of this library's, and so searched.  Entries stay
- * when files are closed, which only keeps some memory longer. */
-#define FILES_PER_PAGE 512
-#define FILE_PAGES 2048
-
-static _Atomic(uint64_t *) epoll_pages[FILE_PAGES];
-
-static uint64_t *
-epoll_page(unsigned index)
+static void
+fork_child(void)
 {
-    uint64_t *page = atomic_load(&epoll_pages[index]), *other = NULL;
-
-    if (page != NULL)
-        return page;
-    page = __libc_calloc(FILES_PER_PAGE, sizeof *page);
-    if (page == NULL
-        || atomic_compare_exchange_strong(&epoll_pages[index], &other, page))
-        return page;
-    __libc_free(page);
-    return other;
-}
-
-INTERPOSE int
-epoll_ctl(int epoll, int operation, int file, struct epoll_event *event)
-{
-    unsigned index = (unsigned)file / FILES_PER_PAGE;
-    uint64_t *page;
-
-    if (file >= 0 && index < FILE_PAGES && event != NULL
-        && operation != EPOLL_CTL_DEL && (page = epoll_page(index)) != NULL)
-        page[(unsigned)file % FILES_PER_PAGE] = event->data.u64;
-    return REAL(epoll_ctl)(epoll, operation, file, event);
+    fork_end();
+    arenap_report_fork_child();
 }
 
 /* --- Libraries --- */
@@ -213,5 +184,5 @@ void
 arenap_threads_start(void)
 {
     pthread_key_create(&key_of_credit, thread_end);
-    pthread_atfork(fork_begin, fork_end, fork_end);
+    pthread_atfork(fork_begin, fork_end, fork_child);
 }

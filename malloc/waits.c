@@ -1,15 +1,14 @@
 /*
- * waits.c: calls that a signal interrupts; see interposer.h.
- *
- * The system does not take these up again by itself after a handler ran, or
- * with a time that has grown meanwhile.  If that handler was the collector's,
- * and no other, the program is not to see it.  Deadlines are absolute, so
- * that collections do not stretch them.
+ * waits.c: calls that only wait, and that any signal ends; see interposer.h
+ * and watch.h.  These are the ones that signal(7) names as never restarted,
+ * and a few that it does not.
  */
 
 #include "config.h"
 
+#include <aio.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -18,84 +17,14 @@
 #include <sys/msg.h>
 #include <sys/select.h>
 #include <sys/sem.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "interposer.h"
-
-/* --- Taking up again --- */
-
-struct watch {
-    uint32_t stops;
-    unsigned handled;
-};
-
-static struct watch
-watch_begin(void)
-{
-    return (struct watch){*arena_interpose_stops(), arenap_signals_handled};
-}
-
-/* A call failed with this error: was it the collector's doing alone? */
-static bool
-watch_again(struct watch *watch, int error)
-{
-    struct watch before = *watch;
-
-    if (error != EINTR)
-        return false;
-    *watch = watch_begin();
-    return watch->stops != before.stops && watch->handled == before.handled;
-}
-
-/* RESTARTED(type, call): the call, until it was not the collector. */
-#define RESTARTED(type, call)                                                 \
-    (__extension__({                                                          \
-        struct watch watch_ = watch_begin();                                  \
-        type result_;                                                         \
-                                                                              \
-        do                                                                    \
-            result_ = (call);                                                 \
-        while (result_ == -1 && watch_again(&watch_, errno));                 \
-        result_;                                                              \
-    }))
+#include "watch.h"
 
 /* --- Time --- */
-
-#define SECOND ((int64_t)1000000000)
-
-static int64_t
-now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * SECOND + time.tv_nsec;
-}
-
-/* Nanoseconds; as good as for ever, if there are too many of them. */
-static int64_t
-to_ns(const struct timespec *time)
-{
-    return time->tv_sec > INT64_MAX / 4 / SECOND
-               ? INT64_MAX / 4
-               : time->tv_sec * SECOND + time->tv_nsec;
-}
-
-static struct timespec
-from_ns(int64_t ns)
-{
-    if (ns < 0)
-        ns = 0;
-    return (struct timespec){.tv_sec = ns / SECOND, .tv_nsec = ns % SECOND};
-}
-
-static bool
-is_time(const struct timespec *time)
-{
-    return time != NULL && time->tv_sec >= 0 && time->tv_nsec >= 0
-           && time->tv_nsec < SECOND;
-}
 
 /* Milliseconds up to a time, rounded up; -1: for ever. */
 static int
@@ -107,24 +36,6 @@ left_ms(int timeout, int64_t until)
         return timeout;
     return left <= 0 ? 0 : (int)((left + 999999) / 1000000);
 }
-
-/* The same with a variable that points to a time, of which only what is left
- * is given the next time. */
-#define RESTARTED_UNTIL(timeout, call)                                        \
-    (__extension__({                                                          \
-        struct watch watch_ = watch_begin();                                  \
-        bool timed_ = is_time(timeout);                                       \
-        int64_t until_ = timed_ ? now() + to_ns(timeout) : 0;                 \
-        struct timespec left_;                                                \
-        int result_;                                                          \
-                                                                              \
-        while ((result_ = (call)) == -1 && watch_again(&watch_, errno))       \
-            if (timed_) {                                                     \
-                left_ = from_ns(until_ - now());                              \
-                (timeout) = &left_;                                           \
-            }                                                                 \
-        result_;                                                              \
-    }))
 
 /* --- Sleeping --- */
 
@@ -193,6 +104,16 @@ usleep(useconds_t us)
     struct timespec wish = from_ns((int64_t)us * 1000);
 
     return nanosleep(&wish, NULL);
+}
+
+/* Not the errno of its own: 0, -1 for a signal, or another number. */
+INTERPOSE int
+thrd_sleep(const struct timespec *wish, struct timespec *rest)
+{
+    int error = is_time(wish) ? sleep_for(CLOCK_REALTIME, wish, rest)
+                              : EINVAL;
+
+    return error == 0 ? 0 : error == EINTR ? -1 : -2;
 }
 
 INTERPOSE int
@@ -374,6 +295,14 @@ semop(int id, struct sembuf *operations, size_t count)
 }
 
 INTERPOSE int
+semtimedop(int id, struct sembuf *operations, size_t count,
+           const struct timespec *timeout)
+{
+    return RESTARTED_UNTIL(timeout, REAL(semtimedop)(id, operations, count,
+                                                     timeout));
+}
+
+INTERPOSE int
 msgsnd(int id, const void *message, size_t size, int flags)
 {
     return RESTARTED(int, REAL(msgsnd)(id, message, size, flags));
@@ -383,4 +312,75 @@ INTERPOSE ssize_t
 msgrcv(int id, void *message, size_t size, long type, int flags)
 {
     return RESTARTED(ssize_t, REAL(msgrcv)(id, message, size, type, flags));
+}
+
+/* --- Files that take their time --- */
+
+INTERPOSE int
+aio_suspend(const struct aiocb *const list[], int count,
+            const struct timespec *timeout)
+{
+    return RESTARTED_UNTIL(timeout, REAL(aio_suspend)(list, count, timeout));
+}
+
+INTERPOSE int
+fallocate(int file, int mode, off_t offset, off_t length)
+{
+    return RESTARTED(int, REAL(fallocate)(file, mode, offset, length));
+}
+
+INTERPOSE int
+posix_fallocate(int file, off_t offset, off_t length)
+{
+    struct watch watch = watch_begin();
+    int error;
+
+    while (watch_again(&watch,
+                       error = REAL(posix_fallocate)(file, offset, length)))
+        ;
+    return error;
+}
+
+/* Other names of the same, where numbers of files have 64 bits. */
+int fallocate64(int file, int mode, off_t offset, off_t length);
+int posix_fallocate64(int file, off_t offset, off_t length);
+
+INTERPOSE int
+fallocate64(int file, int mode, off_t offset, off_t length)
+{
+    return fallocate(file, mode, offset, length);
+}
+
+INTERPOSE int
+posix_fallocate64(int file, off_t offset, off_t length)
+{
+    return posix_fallocate(file, offset, length);
+}
+
+/* Of libaio, which returns an error number turned around. */
+struct io_context;
+struct io_event;
+int io_getevents(struct io_context *context, long least, long most,
+                 struct io_event *events, struct timespec *timeout);
+
+INTERPOSE int
+io_getevents(struct io_context *context, long least, long most,
+             struct io_event *events, struct timespec *timeout)
+{
+    __typeof__(&io_getevents) real = REAL(io_getevents);
+    struct watch watch = watch_begin();
+    bool timed = is_time(timeout);
+    int64_t until = timed ? now() + to_ns(timeout) : 0;
+    struct timespec left;
+    int result;
+
+    if (real == NULL)
+        return -ENOSYS;
+    while ((result = real(context, least, most, events, timeout)) < 0
+           && watch_again(&watch, -result))
+        if (timed) {
+            left = from_ns(until - now());
+            timeout = &left;
+        }
+    return result;
 }

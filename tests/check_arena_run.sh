@@ -12,7 +12,7 @@ ARENA_MALLOC_LIBRARY=$library
 LD_LIBRARY_PATH=$build/lib/.libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export ARENA_MALLOC_LIBRARY LD_LIBRARY_PATH
 unset ARENA_MODE ARENA_STATS ARENA_REPORT ARENA_IGNORE_FREE ARENA_GC_EVERY \
-    ARENA_LIMIT GC_INITIAL_HEAP_SIZE
+    ARENA_LIMIT ARENA_TRACE ARENA_PID GC_INITIAL_HEAP_SIZE
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -58,6 +58,11 @@ expect 2 '' 'is no size' --gc-every 0 true
 expect 2 '' 'is no size' --gc-every 50% true
 expect 2 '' 'neither collect nor explicit' --mode fast true
 expect 2 '' 'no file' --report '' true
+expect 2 '' 'no file' --trace '' true
+expect 2 '' 'needs a value' --trace
+expect 126 '' 'missing/file: No such' --report "$tmp/missing/file" true
+expect 126 '' 'Is a directory' --trace "$tmp" true
+expect 2 '' 'is no size' --limit foo true
 "$run" --help >"$tmp/out" 2>"$tmp/err" || fault "--help fails"
 grep -q '^usage: arena-run' "$tmp/out" || fault "--help prints no usage"
 
@@ -78,6 +83,20 @@ printf '#!%s/missing\n' "$tmp" >"$tmp/script"
 chmod +x "$tmp/script"
 expect 126 '' 'without an interpreter' "$tmp/script"
 
+ln -s "$tmp/nowhere" "$tmp/dangling"
+expect 127 '' 'No such file' "$tmp/dangling"
+expect 126 '' 'not a program' /dev/null
+mkfifo "$tmp/fifo"
+chmod +x "$tmp/fifo"
+expect 126 '' 'not a program' "$tmp/fifo"
+head -c 40 /bin/true >"$tmp/short"
+chmod +x "$tmp/short"
+expect 126 '' 'is not a program' "$tmp/short"
+# The fifth byte says how wide addresses are.
+cp /bin/true "$tmp/narrow"
+printf '\001' | dd of="$tmp/narrow" bs=1 seek=4 conv=notrunc 2>/dev/null
+expect 126 '' 'another kind of machine' "$tmp/narrow"
+
 echo 'int main(void) { return 0; }' >"$tmp/empty.c"
 # The compiler may be several words.
 # shellcheck disable=SC2086
@@ -91,6 +110,17 @@ if [ "$(id -u)" -eq 0 ]; then
     chown nobody "$tmp/setid"
     chmod u+s "$tmp/setid"
     expect 126 '' 'set-id' "$tmp/setid"
+fi
+# shellcheck disable=SC2086
+${CC:-cc} -c -o "$tmp/object" "$tmp/empty.c" && chmod +x "$tmp/object"
+expect 126 '' 'is not a program' "$tmp/object"
+cp "$library" "$tmp/shared.so"
+chmod +x "$tmp/shared.so"
+expect 126 '' 'is a library' "$tmp/shared.so"
+if [ "$(id -u)" -ne 0 ] && command -v setcap >/dev/null; then
+    cp /bin/true "$tmp/capable"
+    setcap cap_net_raw+ep "$tmp/capable" 2>/dev/null \
+        && expect 126 '' 'file capabilities' "$tmp/capable"
 fi
 ARENA_MALLOC_LIBRARY=$tmp/missing.so expect 126 '' 'missing.so: No such' true
 
@@ -128,6 +158,104 @@ for mode in collect explicit; do
         for (i = 0; i < 2000000; i++) keep[i] = i "" } ' \
         >"$tmp/out" 2>"$tmp/err" && fault "no limit in mode $mode"
 done
+
+victim=$build/tests/interpose/victim
+
+# --- Reports ------------------------------------------------------------------
+
+# reports COUNT: so many files there are
+reports()
+{
+    [ "$(find "$tmp/reports" -type f | wc -l)" -eq "$1" ] \
+        || fault "not $1 files: $(ls "$tmp/reports")"
+}
+
+mkdir "$tmp/reports"
+report=$tmp/reports/report
+
+# says PATTERN: the report has such a line
+says()
+{
+    grep -q -e "$1" "$report" || {
+        sed 's/^/    /' "$report"
+        fault "no '$1' in the report"
+    }
+}
+
+echo 'from before' >"$report"
+expect 0 '' '' --report "$report" "$victim" bad_sizes
+says '^fault: malloc(18446744073709551515): cannot allocate'
+says '^fault: calloc(18446744073709551515, 10): cannot allocate'
+says '^fault: posix_memalign: an alignment of 3'
+says '^victim: faults: 3$'
+says '^victim: collect, '
+grep -q before "$report" && fault "what was in the file stays"
+
+# Faults that end the process, as they do without the library.
+for case in free_inside free_large_twice free_static realloc_inside; do
+    expect 134 '' '(): invalid pointer' --report "$report" "$victim" $case
+    says '^fault: [a-z]*(0x[0-9a-f]*): not '
+done
+for case in free_inside free_large_twice free_static; do
+    expect 0 '' '' --report "$report" --ignore-free "$victim" $case
+done
+
+# However it leaves.
+for case in exit_ Exit quick_exit vfork; do
+    expect 7 '' '^arena: collect' --stats --report "$report" "$victim" \
+        leave_$case
+    says '^victim: collect, '
+done
+expect 134 '' '^arena: collect' --stats --report "$report" "$victim" \
+    leave_abort
+says '^victim: collect, '
+expect 7 '' '' --stats --report "$report" "$victim" leave_handler
+expect 0 'after' '' --report "$report" "$victim" leave_exec
+says '^echo: collect, '
+
+# Each process has its own: but one that was forked, and leaves by _exit.
+rm -f "$report".*
+expect 0 '' '' --report "$report" "$victim" fork_ways
+reports 2
+rm -f "$report".*
+expect 0 '' '' --report "$report" "$victim" daemon
+reports 2
+rm -f "$report".*
+(
+    cd "$tmp/reports" || exit 1
+    LD_PRELOAD=$library ARENA_REPORT=$report sh -c '/bin/true; /bin/true;:'
+)
+says '^sh: collect, '
+reports 3
+
+# --- The log of events --------------------------------------------------------
+
+trace=$tmp/trace
+expect 0 '' '' --trace "$trace" --gc-every 2M "$victim" leak
+awk '{ if ($1 !~ /^[0-9]+$/ || $1 + 0 < last) exit 1; last = $1 + 0 }
+    NR == 1 && $0 !~ / start version=1 pid=[0-9]+ limit=[0-9]+$/ { exit 1 }
+    $2 == "collect" { begun++; in_use = $4 }
+    $2 == "collected" { ended++; if ($6 !~ /^stopped=[0-9]+$/) exit 1 }
+    $2 == "usage" && $9 ~ /^heap=[1-9]/ { usage++ }
+    END { if ($2 != "end" || begun < 50 || begun != ended || usage < 50)
+        exit 1 }' "$trace" || fault "the log is not as it should be"
+"$run" --trace "$trace" --limit 8M awk 'BEGIN {
+    for (i = 0; i < 2000000; i++) keep[i] = i "" } ' >"$tmp/out" 2>"$tmp/err"
+grep -q '^[0-9]* wait size=' "$trace" || fault "no wait in the log"
+grep -q '^[0-9]* waited size=.* granted=0 ' "$trace" || fault "no end of it"
+grep -q '^[0-9]* refuse size=.* limit=8388608$' "$trace" \
+    || fault "no refusal in the log"
+grep -q ' collect' "$trace" || fault "no collection in the log"
+expect 0 '' '' --trace "$trace" --gc-every 256K "$victim" fork_ways
+[ "$(find "$tmp" -name 'trace.*' | wc -l)" -eq 2 ] \
+    || fault "not a log for each child"
+
+# --- A thread that cannot be stopped ------------------------------------------
+
+expect 0 '' '^arena: collect, ' --stats --gc-every 256K "$victim" stuck
+expect 0 '' '^arena: explicit, ' --stats --gc-every 256K "$victim" stuck_long
+grep -q '^arena: not collected: threads do not stop$' "$tmp/err" \
+    || fault "no reason why nothing is collected"
 
 # --- Linked, not preloaded ----------------------------------------------------
 

@@ -27,6 +27,7 @@ clean_environment(void)
     static const char *const names[] = {
         "ARENA_LIMIT",       "ARENA_MODE",   "ARENA_STATS",
         "ARENA_IGNORE_FREE", "ARENA_REPORT", "ARENA_ROOTS",
+        "ARENA_TRACE",       "ARENA_PID",
         "ARENA_GC_EVERY",    "GC_INITIAL_HEAP_SIZE",
     };
 
@@ -58,25 +59,28 @@ static const char *const hidden[] = {
     "static", "tls",          "tls_thread",     "tls_module",
     "mmap",   "mmap_shared",  "mmap_protected", "sbrk",
     "argv",   "environ",      "epoll",          "specific",
-    "aligned", "exit_value",
+    "aligned", "exit_value",  "epoll_many",     "timer",
+    "sigqueue", "mqueue",
 };
 
 static const char *const stacks[] = {
     "coroutine",        "coroutine_collects", "coroutine_stopped",
-    "coroutine_thread", "sigaltstack",
+    "coroutine_thread", "sigaltstack",        "sigaltstack_block",
 };
 
 static const char *const threads[] = {
     "short_threads", "destructors", "wrong_key", "timer_thread",
     "cancel",        "deepbind",    "fork",      "vfork",
-    "loader_lock",
+    "loader_lock",   "programs",    "system_left",
+    "fork_bare",     "fork_thread", "daemon",      "many_threads",
 };
 
 static const char *const signals[] = {
-    "full_masks", "handlers", "eintr", "own_eintr",
+    "full_masks", "handlers",  "eintr",        "own_eintr",
+    "waits",      "transfers", "wait_for_all",
 };
 
-static const char *const memory[] = {"leak", "errors"};
+static const char *const memory[] = {"leak", "errors", "timer_leak"};
 
 #define CASES(group, what)                                                    \
     START_TEST(test_##group##_##what)                                         \

@@ -36,7 +36,9 @@ static const char usage_text[] =
     "  --mode collect        free what cannot be reached any more (default)\n"
     "  --mode explicit       count and limit only\n"
     "  --stats               print a line of figures to stderr at the end\n"
-    "  --report FILE         write a list of the open arenas at the end\n"
+    "  --report FILE         write figures, faults and open arenas; other\n"
+    "                        processes than this to FILE.PID\n"
+    "  --trace FILE          log events as they happen, in the same way\n"
     "  --ignore-free         leave what the program frees to the collector\n"
     "  --gc-every SIZE       collect whenever so much was asked for\n"
     "  --help, --version\n"
@@ -105,34 +107,43 @@ option_gc_every(const char *value)
     set("ARENA_GC_EVERY", value);
 }
 
-/* The program may change its directory before it ends. */
+/* A file that the program, which may change its directory, writes to: begun
+ * here, so that what cannot be written is said now. */
 static void
-option_report(const char *value)
+option_file(const char *option, const char *variable, const char *value)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], number[16];
     size_t used = 0;
+    int file;
 
     if (*value == '\0')
-        die(EXIT_USAGE, "--report: no file");
+        die(EXIT_USAGE, "%s: no file", option);
     if (*value != '/') {
         if (getcwd(path, sizeof path - 1) == NULL)
-            die(EXIT_CANNOT, "--report: %s", strerror(errno));
+            die(EXIT_CANNOT, "%s: %s", option, strerror(errno));
         used = strlen(path);
         path[used++] = '/';
     }
     if (strlen(value) >= sizeof path - used)
-        die(EXIT_USAGE, "--report: %s", strerror(ENAMETOOLONG));
+        die(EXIT_USAGE, "%s: %s", option, strerror(ENAMETOOLONG));
     strcpy(path + used, value);
-    set("ARENA_REPORT", path);
+    file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (file == -1 || close(file) != 0)
+        die(EXIT_CANNOT, "%s: %s: %s", option, value, strerror(errno));
+    set(variable, path);
+    snprintf(number, sizeof number, "%d", (int)getpid());
+    set("ARENA_PID", number);
 }
 
-enum { OPT_LIMIT = 1, OPT_MODE, OPT_STATS, OPT_REPORT, OPT_IGNORE, OPT_EVERY };
+enum { OPT_LIMIT = 1, OPT_MODE, OPT_STATS, OPT_REPORT,
+       OPT_TRACE, OPT_IGNORE, OPT_EVERY };
 
 static const struct option options[] = {
     {"limit", required_argument, NULL, OPT_LIMIT},
     {"mode", required_argument, NULL, OPT_MODE},
     {"stats", no_argument, NULL, OPT_STATS},
     {"report", required_argument, NULL, OPT_REPORT},
+    {"trace", required_argument, NULL, OPT_TRACE},
     {"ignore-free", no_argument, NULL, OPT_IGNORE},
     {"gc-every", required_argument, NULL, OPT_EVERY},
     {"help", no_argument, NULL, 'h'},
@@ -165,7 +176,10 @@ read_options(int argc, char **argv)
             set("ARENA_STATS", "1");
             break;
         case OPT_REPORT:
-            option_report(optarg);
+            option_file("--report", "ARENA_REPORT", optarg);
+            break;
+        case OPT_TRACE:
+            option_file("--trace", "ARENA_TRACE", optarg);
             break;
         case OPT_IGNORE:
             set("ARENA_IGNORE_FREE", "1");
@@ -286,7 +300,9 @@ check_elf(const char *path, int file, const Elf64_Ehdr *head)
         die(EXIT_CANNOT, "%s is not a program", path);
     if (!elf_loader(file, head, loader, sizeof loader))
         die(EXIT_CANNOT,
-            "%s is linked statically: its malloc cannot be replaced", path);
+            "%s is linked statically, or is a library: its malloc cannot be "
+            "replaced",
+            path);
     name = strrchr(loader, '/');
     name = name == NULL ? loader : name + 1;
     if (strncmp(name, "ld-linux", 8) != 0)

@@ -12,13 +12,18 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <link.h>
 #include <malloc.h>
+#include <mqueue.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,8 +31,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
+#include <threads.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -158,6 +171,41 @@ seconds(void)
 
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static long
+resident_pages(void)
+{
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    CHECK(file != NULL && fscanf(file, "%*d %ld", &pages) == 1);
+    fclose(file);
+    return pages;
+}
+
+/* Write over all blocks of that size that nobody keeps. */
+static NOINLINE void
+fill_blocks(size_t size)
+{
+    void *block[80];
+
+    for (int i = 0; i < 80; i++) {
+        block[i] = malloc(size);
+        CHECK(block[i] != NULL);
+        memset(block[i], 0x55, size);
+    }
+    memset(block, 0, sizeof block);
+    wipe();
+}
+
+/* What is forgotten comes back: 300 MB in a process that may not grow. */
+static void
+case_leak(void)
+{
+    for (int i = 0; i < 50; i++)
+        churn();
+    CHECK(resident_pages() < 64 << 8);
 }
 
 /* --- Places ------------------------------------------------------------ */
@@ -441,6 +489,258 @@ case_epoll(void)
     block_check(event.data.ptr, 5);
 }
 
+static atomic_int expirations;
+
+static void
+expired(union sigval value)
+{
+    fill(tls_slots);
+    churn_bytes((size_t)300 << 10);
+    look(tls_slots);
+    block_check(value.sival_ptr, 2);
+    atomic_fetch_add(&expirations, 1);
+}
+
+static void
+churn_in_handler(int number)
+{
+    (void)number;
+    churn_bytes((size_t)300 << 10);
+}
+
+/* One file that two instances watch, and one that was watched before. */
+static NOINLINE void
+watch_file(int epoll, int operation, int file, unsigned slot)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+
+    event.data.ptr = block_new(slot);
+    CHECK(epoll_ctl(epoll, operation, file, &event) == 0);
+    errno = 0;
+    CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, file, &event) == -1
+          && errno == EEXIST);
+}
+
+static void
+case_epoll_many(void)
+{
+    int one = epoll_create1(0), two = epoll_create1(0), pipes[2];
+    struct epoll_event event;
+
+    CHECK(one >= 0 && two >= 0 && pipe(pipes) == 0);
+    watch_file(one, EPOLL_CTL_ADD, pipes[0], 1);
+    watch_file(two, EPOLL_CTL_ADD, pipes[0], 2);
+    CHECK(epoll_ctl(two, EPOLL_CTL_DEL, pipes[0], NULL) == 0);
+    watch_file(two, EPOLL_CTL_ADD, pipes[0], 3);
+    watch_file(two, EPOLL_CTL_MOD, pipes[0], 4);
+    churn();
+    CHECK(write(pipes[1], "x", 1) == 1);
+    CHECK(epoll_wait(one, &event, 1, 1000) == 1);
+    block_check(event.data.ptr, 1);
+    CHECK(epoll_wait(two, &event, 1, 1000) == 1);
+    block_check(event.data.ptr, 4);
+}
+
+/* What comes with signals of timers and message queues, and of one's own. */
+static void *volatile signalled;
+static atomic_int signals_seen;
+
+static void
+take_signal(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)context;
+    signalled = info->si_value.sival_ptr;
+    atomic_fetch_add(&signals_seen, 1);
+}
+
+static void
+handle_values(void)
+{
+    struct sigaction action = {.sa_sigaction = take_signal,
+                               .sa_flags = SA_SIGINFO | SA_RESTART};
+
+    CHECK(sigaction(SIGRTMIN, &action, NULL) == 0);
+}
+
+static void
+await_signal(int count)
+{
+    for (double end = seconds() + 20;
+         atomic_load(&signals_seen) < count && seconds() < end;)
+        usleep(1000);
+    CHECK(atomic_load(&signals_seen) >= count);
+}
+
+static NOINLINE timer_t
+timer_new(unsigned slot)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
+                             .sigev_signo = SIGRTMIN};
+    timer_t timer;
+
+    event.sigev_value.sival_ptr = block_new(slot);
+    CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+    return timer;
+}
+
+static void
+case_timer(void)
+{
+    struct itimerspec soon = {.it_value = {.tv_nsec = 1000000}};
+    timer_t timer[200];
+
+    handle_values();
+    for (unsigned i = 0; i < 200; i++)
+        timer[i] = timer_new(i % SLOTS);
+    for (unsigned i = 0; i < 200; i += 2)
+        CHECK(timer_delete(timer[i]) == 0);
+    churn();
+    for (unsigned i = 1; i < 200; i += 2) {
+        CHECK(timer_settime(timer[i], 0, &soon, NULL) == 0);
+        await_signal((int)(i / 2 + 1));
+        block_check(signalled, i % SLOTS);
+    }
+}
+
+/* The memory of timers that are gone is not kept. */
+static void
+case_timer_leak(void)
+{
+    handle_values();
+    for (int i = 0; i < 2000; i++) {
+        struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
+                                 .sigev_signo = SIGRTMIN};
+        timer_t timer;
+
+        event.sigev_value.sival_ptr = malloc(100000);
+        memset(event.sigev_value.sival_ptr, 1, 100000);
+        CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+        CHECK(timer_delete(timer) == 0);
+    }
+    CHECK(resident_pages() < 64 << 8);
+}
+
+static NOINLINE void
+queue_signal(unsigned slot)
+{
+    union sigval value = {.sival_ptr = block_new(slot)};
+
+    CHECK(sigqueue(getpid(), SIGRTMIN, value) == 0);
+}
+
+static void
+case_sigqueue(void)
+{
+    const struct timespec none = {0, 0};
+    sigset_t set;
+
+    handle_values();
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    for (unsigned i = 0; i < 100; i++)
+        queue_signal(i);
+    churn();
+    for (unsigned i = 0; i < 50; i++) {
+        siginfo_t info;
+
+        CHECK(sigtimedwait(&set, &info, &none) == SIGRTMIN);
+        block_check(info.si_value.sival_ptr, i);
+    }
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    await_signal(50);
+    block_check(signalled, 99);
+}
+
+static NOINLINE void
+queue_notify(mqd_t queue, int how, unsigned slot)
+{
+    pthread_attr_t attributes;
+    struct sigevent event = {.sigev_notify = how, .sigev_signo = SIGRTMIN};
+
+    if (how == SIGEV_THREAD) {
+        CHECK(pthread_attr_init(&attributes) == 0);
+        CHECK(pthread_attr_setstacksize(&attributes, 1 << 20) == 0);
+        event.sigev_notify_function = expired;
+        event.sigev_notify_attributes = &attributes;
+    }
+    event.sigev_value.sival_ptr = block_new(slot);
+    CHECK(mq_notify(queue, &event) == 0);
+    memset(&event, 0, sizeof event);
+}
+
+static void
+case_mqueue(void)
+{
+    struct mq_attr attributes = {.mq_maxmsg = 1, .mq_msgsize = 8};
+    char name[32], text[8];
+    mqd_t queue;
+
+    snprintf(name, sizeof name, "/victim-%d", (int)getpid());
+    queue = mq_open(name, O_CREAT | O_EXCL | O_RDWR, 0600, &attributes);
+    if (queue == (mqd_t)-1) /* not everywhere */
+        return;
+    mq_unlink(name);
+    handle_values();
+    queue_notify(queue, SIGEV_SIGNAL, 6);
+    churn();
+    CHECK(mq_send(queue, "x", 1, 0) == 0);
+    await_signal(1);
+    block_check(signalled, 6);
+    CHECK(mq_receive(queue, text, sizeof text, NULL) == 1);
+    queue_notify(queue, SIGEV_THREAD, 2);
+    churn();
+    CHECK(mq_send(queue, "x", 1, 0) == 0);
+    for (double end = seconds() + 20;
+         atomic_load(&expirations) < 1 && seconds() < end;)
+        churn_bytes((size_t)1 << 20);
+    CHECK(atomic_load(&expirations) == 1);
+}
+
+/* Where it begins, inverted. */
+static NOINLINE uintptr_t
+alternate_stack(void)
+{
+    stack_t stack = {.ss_size = (size_t)128 << 10};
+    uintptr_t where;
+
+    stack.ss_sp = malloc(stack.ss_size);
+    memset(stack.ss_sp, 0x33, 1000);
+    CHECK(sigaltstack(&stack, NULL) == 0);
+    where = ~(uintptr_t)stack.ss_sp;
+    memset(&stack, 0, sizeof stack);
+    return where;
+}
+
+/* Only the kernel knows of a stack for handlers; it is a block. */
+static void *
+handle_on_block(void *unused)
+{
+    struct sigaction action = {.sa_handler = churn_in_handler,
+                               .sa_flags = SA_ONSTACK};
+
+    volatile uintptr_t where = alternate_stack();
+
+    wipe();
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+    for (int i = 0; i < 3; i++) {
+        fill_blocks((size_t)128 << 10);
+        CHECK(*(const char *)~where == 0x33);
+        fill(tls_slots);
+        raise(SIGUSR1);
+        look(tls_slots);
+    }
+    return unused;
+}
+
+static void
+case_sigaltstack_block(void)
+{
+    handle_on_block(NULL);
+    pthread_join(thread_start(handle_on_block, NULL), NULL);
+}
+
 static void
 case_aligned(void)
 {
@@ -721,18 +1021,6 @@ case_wrong_key(void)
     churn();
 }
 
-static atomic_int expirations;
-
-static void
-expired(union sigval value)
-{
-    fill(tls_slots);
-    churn_bytes((size_t)300 << 10);
-    look(tls_slots);
-    block_check(value.sival_ptr, 2);
-    atomic_fetch_add(&expirations, 1);
-}
-
 static void
 case_timer_thread(void)
 {
@@ -908,6 +1196,283 @@ case_eintr(void)
     pthread_join(thread, NULL);
 }
 
+/* Calls that end in time, whatever collections there are meanwhile. */
+static void
+in_time(double begin, double wanted, const char *what)
+{
+    double took = seconds() - begin;
+
+    if (took < wanted - 0.02 || took > wanted + 1) {
+        fprintf(stderr, "victim: %s took %.3f s, not %.3f\n", what, took,
+                wanted);
+        _exit(1);
+    }
+}
+
+#define IN_TIME(condition)                                                    \
+    do {                                                                      \
+        double begin_ = seconds();                                            \
+                                                                              \
+        CHECK(condition);                                                     \
+        in_time(begin_, 0.2, #condition);                                     \
+    } while (0)
+
+static struct timespec
+clock_in(clockid_t clock, long ns)
+{
+    struct timespec time;
+
+    clock_gettime(clock, &time);
+    time.tv_nsec += ns;
+    time.tv_sec += time.tv_nsec / 1000000000;
+    time.tv_nsec %= 1000000000;
+    return time;
+}
+
+static void
+wait_for_files(void)
+{
+    const struct timespec fifth = {.tv_nsec = 200000000};
+    struct timeval time = {.tv_usec = 200000};
+    struct epoll_event event;
+    int epoll = epoll_create1(0);
+
+    IN_TIME(select(0, NULL, NULL, NULL, &time) == 0);
+    IN_TIME(pselect(0, NULL, NULL, NULL, &fifth, NULL) == 0);
+    IN_TIME(ppoll(NULL, 0, &fifth, NULL) == 0);
+    IN_TIME(epoll_wait(epoll, &event, 1, 200) == 0);
+    IN_TIME(epoll_pwait(epoll, &event, 1, 200, NULL) == 0);
+}
+
+static void
+wait_for_signals(void)
+{
+    const struct timespec fifth = {.tv_nsec = 200000000};
+    struct timespec until;
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    IN_TIME(sigtimedwait(&set, NULL, &fifth) == -1 && errno == EAGAIN);
+    IN_TIME(thrd_sleep(&fifth, NULL) == 0);
+    IN_TIME(usleep(200000) == 0);
+    until = clock_in(CLOCK_MONOTONIC, 200000000);
+    IN_TIME(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL)
+            == 0);
+    IN_TIME(clock_nanosleep(CLOCK_MONOTONIC, 0, &fifth, NULL) == 0);
+}
+
+static void
+wait_for_semaphores(void)
+{
+    const struct timespec fifth = {.tv_nsec = 200000000};
+    int set = semget(IPC_PRIVATE, 1, 0600);
+    struct sembuf take = {.sem_op = -1};
+    struct timespec until;
+    sem_t sem;
+
+    sem_init(&sem, 0, 0);
+    until = clock_in(CLOCK_REALTIME, 200000000);
+    IN_TIME(sem_timedwait(&sem, &until) == -1 && errno == ETIMEDOUT);
+    if (set != -1) {
+        IN_TIME(semtimedop(set, &take, 1, &fifth) == -1 && errno == EAGAIN);
+        semctl(set, 0, IPC_RMID);
+    }
+}
+
+static socklen_t
+listen_at(int file, struct sockaddr_un *address)
+{
+    socklen_t length = sizeof *address;
+
+    /* Linux gives it a name. */
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    CHECK(bind(file, (struct sockaddr *)address, sizeof(sa_family_t)) == 0);
+    CHECK(getsockname(file, (struct sockaddr *)address, &length) == 0);
+    CHECK(listen(file, 0) == 0);
+    return length;
+}
+
+static void
+set_timeouts(int file)
+{
+    struct timeval time = {.tv_usec = 200000};
+
+    CHECK(setsockopt(file, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) == 0);
+    CHECK(setsockopt(file, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time) == 0);
+}
+
+static void
+wait_for_sockets(void)
+{
+    static char bytes[1 << 20];
+    struct iovec part = {bytes, sizeof bytes};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    struct sockaddr_un address;
+    socklen_t length;
+    int pair[2], server = socket(AF_UNIX, SOCK_STREAM, 0), client[3];
+
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    set_timeouts(pair[0]);
+    IN_TIME(read(pair[0], bytes, 1) == -1 && errno == EAGAIN);
+    IN_TIME(recv(pair[0], bytes, 1, 0) == -1 && errno == EAGAIN);
+    IN_TIME(recvfrom(pair[0], bytes, 1, 0, NULL, NULL) == -1
+            && errno == EAGAIN);
+    IN_TIME(recvmsg(pair[0], &message, 0) == -1 && errno == EAGAIN);
+    while (send(pair[0], bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+        ;
+    IN_TIME(write(pair[0], bytes, sizeof bytes) == -1 && errno == EAGAIN);
+    IN_TIME(send(pair[0], bytes, sizeof bytes, 0) == -1 && errno == EAGAIN);
+    IN_TIME(sendmsg(pair[0], &message, 0) == -1 && errno == EAGAIN);
+    length = listen_at(server, &address);
+    set_timeouts(server);
+    IN_TIME(accept(server, NULL, NULL) == -1 && errno == EAGAIN);
+    for (int i = 0; i < 3; i++) {
+        client[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        connect(client[i], (struct sockaddr *)&address, length);
+    }
+    client[0] = socket(AF_UNIX, SOCK_STREAM, 0);
+    set_timeouts(client[0]);
+    IN_TIME(connect(client[0], (struct sockaddr *)&address, length) == -1
+            && errno == EAGAIN);
+}
+
+static void *
+wait_for_all(void *unused)
+{
+    wait_for_files();
+    wait_for_signals();
+    wait_for_semaphores();
+    wait_for_sockets();
+    atomic_store(&stop_churning, true);
+    return unused;
+}
+
+static void
+case_waits(void)
+{
+    pthread_t thread = thread_start(wait_for_all, NULL);
+
+    while (!atomic_load(&stop_churning))
+        churn_bytes((size_t)1 << 20);
+    pthread_join(thread, NULL);
+}
+
+/* Much is written at once, and all of it arrives, though the reader takes its
+ * time. */
+#define MUCH ((size_t)1 << 20)
+
+static int to_write;
+static ssize_t (*write_all)(int, const char *);
+
+static ssize_t
+by_write(int file, const char *bytes)
+{
+    return write(file, bytes, MUCH);
+}
+
+static ssize_t
+by_writev(int file, const char *bytes)
+{
+    struct iovec part[3] = {{(void *)(uintptr_t)bytes, 1000},
+                            {(void *)(uintptr_t)bytes, MUCH - 2000},
+                            {(void *)(uintptr_t)bytes, 1000}};
+
+    return writev(file, part, 3);
+}
+
+static ssize_t
+by_send(int file, const char *bytes)
+{
+    return send(file, bytes, MUCH, 0);
+}
+
+static ssize_t
+by_sendmsg(int file, const char *bytes)
+{
+    struct iovec part[2] = {{(void *)(uintptr_t)bytes, 1000},
+                            {(void *)(uintptr_t)bytes, MUCH - 1000}};
+    struct msghdr message = {.msg_iov = part, .msg_iovlen = 2};
+
+    return sendmsg(file, &message, 0);
+}
+
+static void *
+write_much(void *unused)
+{
+    char *bytes = calloc(1, MUCH);
+
+    CHECK(write_all(to_write, bytes) == (ssize_t)MUCH);
+    free(bytes);
+    close(to_write);
+    return unused;
+}
+
+static void
+read_slowly(int from, int to, ssize_t (*how)(int, const char *))
+{
+    char some[8192];
+    size_t total = 0;
+    pthread_t thread;
+    ssize_t got;
+
+    to_write = to;
+    write_all = how;
+    thread = thread_start(write_much, NULL);
+    while ((got = read(from, some, sizeof some)) > 0) {
+        total += (size_t)got;
+        churn_bytes((size_t)40 << 10);
+    }
+    CHECK(got == 0 && total == MUCH);
+    pthread_join(thread, NULL);
+    close(from);
+}
+
+static void
+case_transfers(void)
+{
+    ssize_t (*const how[])(int, const char *) = {by_write, by_writev, by_send,
+                                                 by_sendmsg};
+    int file[2];
+
+    for (int i = 0; i < 4; i++) {
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, file) == 0);
+        read_slowly(file[0], file[1], how[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        CHECK(pipe(file) == 0);
+        read_slowly(file[0], file[1], how[i]);
+    }
+}
+
+/* All of it, or nothing: given in parts. */
+static void *
+give_in_parts(void *unused)
+{
+    static char part[1000];
+
+    for (int i = 0; i < 100; i++) {
+        CHECK(send(to_write, part, sizeof part, 0) == sizeof part);
+        churn_bytes((size_t)300 << 10);
+    }
+    return unused;
+}
+
+static void
+case_wait_for_all(void)
+{
+    static char bytes[100000];
+    pthread_t thread;
+    int file[2];
+
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, file) == 0);
+    to_write = file[1];
+    thread = thread_start(give_in_parts, NULL);
+    CHECK(recv(file[0], bytes, sizeof bytes, MSG_WAITALL) == sizeof bytes);
+    pthread_join(thread, NULL);
+}
+
 static void
 nothing(int number)
 {
@@ -988,58 +1553,208 @@ case_fork(void)
     look(static_slots);
 }
 
-/* The thread that made the child cannot be stopped while it runs. */
-static void *
-vfork_slowly(void *unused)
+/* A thread that makes a child is asleep until that runs a program. */
+static NOINLINE void
+vfork_for(int ms)
 {
     pid_t child = vfork();
 
     if (child == 0) {
-        execl("/bin/sleep", "sleep", "0", (char *)NULL);
+        struct pollfd none = {.fd = -1};
+
+        free(malloc(100));
+        poll(&none, 1, ms);
+        execl("/bin/sh", "sh", "-c", "exit 0", (char *)NULL);
         _exit(127);
     }
     child_ends_well(child);
-    child = vfork();
-    if (child == 0) {
-        struct pollfd none = {.fd = -1};
+}
 
-        poll(&none, 1, 3000);
-        _exit(0);
+static void
+vfork_slowly(void)
+{
+    vfork_for(0);
+    vfork_for(1500);
+}
+
+static void *
+hold_and_vfork(void *unused)
+{
+    on_stack_slots(vfork_slowly);
+    atomic_store(&stop_churning, true);
+    return unused;
+}
+
+/* Meanwhile others go on at full speed. */
+static void
+case_vfork(void)
+{
+    pthread_t thread = thread_start(hold_and_vfork, NULL);
+    double worst = 0;
+    int rounds = 0;
+
+    fill(static_slots);
+    for (; !atomic_load(&stop_churning); rounds++) {
+        double begin = seconds();
+
+        churn_bytes((size_t)256 << 10);
+        if (seconds() - begin > worst)
+            worst = seconds() - begin;
     }
-    child_ends_well(child);
+    pthread_join(thread, NULL);
+    churn();
+    look(static_slots);
+    CHECK(rounds > 40);
+    CHECK(worst < 0.9);
+}
+
+static void
+run_programs(void)
+{
+    for (int i = 0; i < 20; i++) {
+        char *arguments_of[] = {"sh", "-c", "exit 0", NULL};
+        char line[16] = "";
+        pid_t child;
+        FILE *file;
+
+        CHECK(system("exit 3") == 3 << 8);
+        CHECK(posix_spawn(&child, "/bin/sh", NULL, NULL, arguments_of,
+                          environ)
+              == 0);
+        child_ends_well(child);
+        CHECK(posix_spawnp(&child, "sh", NULL, NULL, arguments_of, environ)
+              == 0);
+        child_ends_well(child);
+        CHECK(posix_spawn(&child, "/missing", NULL, NULL, arguments_of,
+                          environ)
+              == ENOENT);
+        file = popen("echo text", "r");
+        CHECK(file != NULL && fgets(line, sizeof line, file) == line);
+        CHECK(strcmp(line, "text\n") == 0 && pclose(file) == 0);
+    }
+}
+
+static void *
+hold_and_run(void *unused)
+{
+    on_stack_slots(run_programs);
     atomic_store(&stop_churning, true);
     return unused;
 }
 
 static void
-case_vfork(void)
+case_programs(void)
 {
-    pthread_t thread = thread_start(vfork_slowly, NULL);
+    pthread_t thread = thread_start(hold_and_run, NULL);
 
-    fill(static_slots);
     while (!atomic_load(&stop_churning))
         churn_bytes((size_t)1 << 20);
     pthread_join(thread, NULL);
+}
+
+/* A thread that waits for a program is cancelled, or leaves by a jump, and
+ * goes on with memory of its own. */
+static sigjmp_buf out_of_system;
+
+static void
+jump_out(int number)
+{
+    siglongjmp(out_of_system, number);
+}
+
+static void
+use_after_system(void *unused)
+{
+    (void)unused;
+    fill(tls_slots);
     churn();
+    look(tls_slots);
+}
+
+static void *
+cancelled_in_system(void *unused)
+{
+    pthread_cleanup_push(use_after_system, NULL);
+    system("exec sleep 20");
+    pthread_cleanup_pop(0);
+    return unused;
+}
+
+static void
+case_system_left(void)
+{
+    struct sigaction action = {.sa_handler = jump_out};
+    pthread_t thread = thread_start(cancelled_in_system, NULL);
+    double begin = seconds();
+    void *value;
+
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+    if (sigsetjmp(out_of_system, 1) == 0) {
+        ualarm(300000, 0);
+        system("exec sleep 20");
+        fail("nothing came");
+    }
+    use_after_system(NULL);
+    pthread_cancel(thread);
+    churn();
+    pthread_join(thread, &value);
+    CHECK(value == PTHREAD_CANCELED);
+    CHECK(seconds() - begin < 15);
+}
+
+/* Nothing says that this one sleeps, and no signal wakes it. */
+static int
+sleep_as_child(void *ms)
+{
+    struct pollfd none = {.fd = -1};
+
+    poll(&none, 1, (int)(intptr_t)ms);
+    _exit(0);
+}
+
+static void *
+stuck_for(void *ms)
+{
+    static _Alignas(16) char stack[65536];
+
+    child_ends_well(clone(sleep_as_child, stack + sizeof stack,
+                          CLONE_VM | CLONE_VFORK | SIGCHLD, ms));
+    atomic_store(&stop_churning, true);
+    return NULL;
+}
+
+static void
+churn_while_stuck(int ms)
+{
+    pthread_t thread = thread_start(stuck_for, (void *)(intptr_t)ms);
+
+    fill(static_slots);
+    while (!atomic_load(&stop_churning)) {
+        churn_bytes((size_t)128 << 10);
+        usleep(5000); /* nothing comes back meanwhile */
+    }
+    pthread_join(thread, NULL);
     look(static_slots);
 }
 
-/* --- Leaks ------------------------------------------------------------- */
-
-/* What is forgotten comes back: 300 MB in a process that may not grow. */
+/* A collection or two are for nothing, and those after them are not. */
 static void
-case_leak(void)
+case_stuck(void)
 {
-    long pages = 0;
-    FILE *file;
-
-    for (int i = 0; i < 50; i++)
+    churn_while_stuck(500);
+    for (double end = seconds() + 2; seconds() < end;)
         churn();
-    file = fopen("/proc/self/statm", "r");
-    CHECK(file != NULL && fscanf(file, "%*d %ld", &pages) == 1);
-    fclose(file);
-    CHECK(pages < 64 << 8);
+    case_leak();
+    look(static_slots);
 }
+
+static void
+case_stuck_long(void)
+{
+    churn_while_stuck(6000);
+}
+
+/* --- Leaks ------------------------------------------------------------- */
 
 static void
 case_errors(void)
@@ -1071,6 +1786,221 @@ case_errors(void)
     free(block);
 }
 
+/* --- Faults and ends: what check_arena_run.sh looks at ------------------ */
+
+static void *volatile faulty;
+
+static void
+case_free_inside(void)
+{
+    faulty = malloc(100);
+    free((char *)faulty + 16);
+}
+
+static void
+case_free_large_twice(void)
+{
+    faulty = malloc(1 << 20);
+    free(faulty);
+    free(faulty);
+}
+
+static void
+case_realloc_inside(void)
+{
+    faulty = malloc(100);
+    faulty = realloc((char *)faulty + 16, 200);
+}
+
+static void
+case_free_static(void)
+{
+    static char bytes[64];
+
+    faulty = bytes + 16;
+    free(faulty);
+}
+
+static void
+case_bad_sizes(void)
+{
+    volatile size_t huge = SIZE_MAX - 100, three = 3;
+    void *block;
+
+    CHECK(malloc(huge) == NULL);
+    CHECK(calloc(huge, 10) == NULL);
+    CHECK(posix_memalign(&block, three, 10) == EINVAL);
+}
+
+static void
+leave_by_exit_(void)
+{
+    _exit(7);
+}
+
+static void
+leave_by_Exit(void)
+{
+    _Exit(7);
+}
+
+static void
+leave_by_quick_exit(void)
+{
+    quick_exit(7);
+}
+
+static void
+leave_in_handler(int number)
+{
+    _exit(number == SIGUSR1 ? 7 : 1);
+}
+
+static void
+case_leave_handler(void)
+{
+    signal(SIGUSR1, leave_in_handler);
+    raise(SIGUSR1);
+}
+
+static void
+case_leave_vfork(void)
+{
+    vfork_for(0);
+    _exit(7);
+}
+
+static void
+case_leave_exec(void)
+{
+    execl("/bin/echo", "echo", "after", (char *)NULL);
+}
+
+/* Children, by all ways there are, and how they end. */
+static void
+case_fork_ways(void)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        churn();
+        exit(0);
+    }
+    child_ends_well(child);
+    child = fork();
+    if (child == 0) {
+        churn();
+        _exit(0);
+    }
+    child_ends_well(child);
+}
+
+/* Without the handlers of pthread_atfork: one thread, and malloc works as it
+ * does with libc. */
+static void
+case_fork_bare(void)
+{
+    fill(static_slots);
+    for (int i = 0; i < 4; i++) {
+        pid_t child = i % 2 == 0 ? _Fork() : (pid_t)syscall(SYS_clone,
+                                                            SIGCHLD, 0, 0, 0,
+                                                            0);
+
+        if (child == 0) {
+            look(static_slots);
+            for (unsigned j = 0; j < SLOTS; j++)
+                free(static_slots[j]);
+            churn();
+            fill(tls_slots);
+            churn();
+            look(tls_slots);
+            _exit(0);
+        }
+        child_ends_well(child);
+    }
+    churn();
+    look(static_slots);
+}
+
+/* From a thread, while others ask for much: soon done. */
+static void *
+fork_often(void *unused)
+{
+    for (int i = 0; i < 20; i++) {
+        double begin = seconds();
+        pid_t child = fork();
+
+        if (child == 0) {
+            fill(tls_slots);
+            churn_bytes((size_t)1 << 20);
+            look(tls_slots);
+            _exit(0);
+        }
+        CHECK(seconds() - begin < 2);
+        child_ends_well(child);
+    }
+    atomic_store(&stop_churning, true);
+    return unused;
+}
+
+static void
+case_fork_thread(void)
+{
+    pthread_t forker = thread_start(fork_often, NULL), other[3];
+
+    for (int i = 0; i < 3; i++)
+        other[i] = thread_start(churn_until_told, NULL);
+    pthread_join(forker, NULL);
+    for (int i = 0; i < 3; i++)
+        pthread_join(other[i], NULL);
+}
+
+/* More threads than there are processors, by far; some end at any time. */
+static void *
+live_and_end(void *left)
+{
+    fill(tls_slots);
+    churn_bytes((size_t)600 << 10);
+    look(tls_slots);
+    if (left != NULL)
+        pthread_join(thread_start(live_and_end, (char *)left - 1), NULL);
+    look(tls_slots);
+    return NULL;
+}
+
+static void
+case_many_threads(void)
+{
+    pthread_t thread[64];
+
+    for (int i = 0; i < 64; i++)
+        thread[i] = thread_start(live_and_end, (void *)(uintptr_t)3);
+    for (int i = 0; i < 64; i++)
+        pthread_join(thread[i], NULL);
+}
+
+static void
+case_daemon(void)
+{
+    int done[2];
+    char byte = 0;
+    pid_t child;
+
+    CHECK(pipe(done) == 0);
+    child = fork();
+    if (child == 0) {
+        CHECK(daemon(1, 1) == 0);
+        fill(tls_slots);
+        pthread_join(thread_start(churn_thread, NULL), NULL);
+        churn();
+        look(tls_slots);
+        CHECK(write(done[1], "x", 1) == 1);
+        exit(0);
+    }
+    child_ends_well(child);
+    CHECK(read(done[0], &byte, 1) == 1 && byte == 'x');
+}
+
 /* --- Main -------------------------------------------------------------- */
 
 static const struct {
@@ -1093,12 +2023,18 @@ static const struct {
     {"argv", case_argv},
     {"environ", case_environ},
     {"epoll", case_epoll},
+    {"epoll_many", case_epoll_many},
+    {"timer", case_timer},
+    {"timer_leak", case_timer_leak},
+    {"sigqueue", case_sigqueue},
+    {"mqueue", case_mqueue},
     {"aligned", case_aligned},
     {"coroutine", case_coroutine},
     {"coroutine_collects", case_coroutine_collects},
     {"coroutine_stopped", case_coroutine_stopped},
     {"coroutine_thread", case_coroutine_thread},
     {"sigaltstack", case_sigaltstack},
+    {"sigaltstack_block", case_sigaltstack_block},
     {"exit_value", case_exit_value},
     {"destructors", case_destructors},
     {"wrong_key", case_wrong_key},
@@ -1107,11 +2043,35 @@ static const struct {
     {"full_masks", case_full_masks},
     {"handlers", case_handlers},
     {"eintr", case_eintr},
+    {"waits", case_waits},
+    {"transfers", case_transfers},
+    {"wait_for_all", case_wait_for_all},
     {"own_eintr", case_own_eintr},
     {"fork", case_fork},
     {"vfork", case_vfork},
+    {"programs", case_programs},
+    {"system_left", case_system_left},
+    {"stuck", case_stuck},
+    {"stuck_long", case_stuck_long},
     {"leak", case_leak},
     {"errors", case_errors},
+    {"fork_bare", case_fork_bare},
+    {"fork_ways", case_fork_ways},
+    {"daemon", case_daemon},
+    {"fork_thread", case_fork_thread},
+    {"many_threads", case_many_threads},
+    {"free_inside", case_free_inside},
+    {"free_large_twice", case_free_large_twice},
+    {"free_static", case_free_static},
+    {"realloc_inside", case_realloc_inside},
+    {"bad_sizes", case_bad_sizes},
+    {"leave_exit_", leave_by_exit_},
+    {"leave_Exit", leave_by_Exit},
+    {"leave_quick_exit", leave_by_quick_exit},
+    {"leave_abort", abort},
+    {"leave_handler", case_leave_handler},
+    {"leave_vfork", case_leave_vfork},
+    {"leave_exec", case_leave_exec},
 };
 
 int
