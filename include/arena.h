@@ -379,7 +379,8 @@ ARENA_API void *arena_resize(arena_t *arena, void *block, size_t old_size,
  * to libc's free.  Anything else is refused and nothing changes: a block of
  * another arena, a block freed before, a pointer into the middle of a block
  * or to no block at all.  Pointers to memory that is not the library's are
- * recognised at best effort.
+ * recognised at best effort.  A block that a pushed arena gave in malloc's
+ * place (arena/heap.h) stays in it, in silence.
  *
  * A block of arena_malloc up to 2048 bytes that looks free already (all zero,
  * or zero but for a link to another one) is left to the collector in silence.

@@ -45,8 +45,8 @@ ARENA_API bool arena_interpose_free(void *block);
 /* Does it point to where libarena or the collector has blocks? */
 ARENA_API bool arena_interpose_holds(const void *ptr);
 
-/* The bytes that may be used from block on, 0 if that is not known; SIZE_MAX if
- * arena_interpose_free would return false. */
+/* The bytes that may be used from block on, 0 if that is not known; SIZE_MAX
+ * if arena_interpose_free would return false. */
 ARENA_API size_t arena_interpose_room(void *block);
 
 /* Does it lie in an arena that frees no block by itself?  And then: the bytes

@@ -184,9 +184,12 @@ build_sed()
         && $MAKE -j2
 }
 
+# Without those that ask valgrind for uninitialised bytes, which are just what
+# a conservative collector looks at.
 test_sed()
 {
-    $MAKE check >check.out 2>&1
+    mkdir -p bin && ln -sf "$(command -v false)" bin/valgrind
+    PATH=$PWD/bin:$PATH $MAKE check >check.out 2>&1
     outcomes check.out
 }
 
@@ -195,8 +198,7 @@ build_jq()
     { [ -x configure ] || autoreconf -fi; } \
         && ./configure --without-oniguruma --disable-docs \
             --disable-maintainer-mode --disable-valgrind --disable-shared \
-            CC="$CC" \
-            CFLAGS="-O2 -g" CPPFLAGS="$1" LIBS="$2" \
+            CC="$CC" CFLAGS="-O2 -g" CPPFLAGS="$1" LIBS="$2" \
         && $MAKE -j2
 }
 
