@@ -465,7 +465,7 @@ malloc_usable_size(void *block)
     if (block == NULL)
         return 0;
     room = collected_room(block);
-    return room != NOT_OURS ? room : REAL(malloc_usable_size)(block);
+    return room != NOT_OURS ? room : LIBC(malloc_usable_size)(block);
 }
 
 /* --- What else malloc.h has --- */
