@@ -161,6 +161,8 @@ void arenap_report_fork_child(void);
 
 /* --- memory.c --- */
 
+void arenap_memory_start(void);
+
 /* Give back what this thread has reserved in advance. */
 void arenap_memory_settle(void);
 

@@ -96,6 +96,7 @@ collected_room(void *block)
 #define CREDIT_STEP ((size_t)64 * 1024)
 
 static INTERPOSE_TLS size_t credit;
+static bool system_has_headers;
 
 static bool
 accounts(void)
@@ -167,7 +168,21 @@ arenap_memory_settle(void)
 static size_t
 system_size(void *block)
 {
-    return ((size_t *)block)[-1] & ~(size_t)7;
+    return LIKELY(system_has_headers) ? ((size_t *)block)[-1] & ~(size_t)7
+                                      : LIBC(malloc_usable_size)(block);
+}
+
+/* See whether that is so: __libc_malloc can be another allocator's. */
+void
+arenap_memory_start(void)
+{
+    size_t *block = __libc_malloc(1000);
+
+    if (block == NULL)
+        return;
+    system_has_headers = (block[-1] & ~(size_t)7)
+                         == LIBC(malloc_usable_size)(block) + sizeof *block;
+    __libc_free(block);
 }
 
 /* A block of libc's, or NULL: taken from the budget, or given back. */

@@ -183,6 +183,7 @@ interposer_start(void)
     real_find_all();
     arenap_report_start();
     bypass();
+    arenap_memory_start();
     /* What libarena begins with asks libc for memory, which must not be
      * accounted before it has begun. */
     (void)arena_error();
