@@ -421,7 +421,8 @@ arenap_budget_init(void)
 {
     const char *limit = getenv("ARENA_LIMIT");
     const char *explicit_gc = getenv("ARENA_EXPLICIT_GC");
-    size_t whole = arenap_os_memory(), bytes = whole;
+    const char *gc_every = getenv("ARENA_GC_EVERY");
+    size_t whole = arenap_os_memory(), bytes = whole, every = 0;
     int saved = errno;
 
     if (limit != NULL && *limit != '\0' && !parse_limit(limit, whole, &bytes))
@@ -431,6 +432,8 @@ arenap_budget_init(void)
                 limit, bytes);
     errno = saved;
     atomic_store(&budget.limit, bytes);
+    if (gc_every != NULL && parse_limit(gc_every, 0, &every))
+        arenap_cleaner_collect_every(every);
     if (explicit_gc != NULL && strcmp(explicit_gc, "0") == 0)
         atomic_store(&budget.explicit_gc, false);
 }

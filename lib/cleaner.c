@@ -299,6 +299,31 @@ arenap_cleaner_reclaim(void)
     return true;
 }
 
+/* --- At times --- */
+
+static struct {
+    _Atomic size_t every, since;
+} times;
+
+void
+arenap_cleaner_collect_every(size_t bytes)
+{
+    atomic_store(&times.every, bytes);
+}
+
+void
+arenap_cleaner_count(size_t bytes)
+{
+    size_t every = atomic_load_explicit(&times.every, memory_order_relaxed);
+
+    if (ARENA_LIKELY(every == 0))
+        return;
+    if (atomic_fetch_add(&times.since, bytes) + bytes >= every) {
+        atomic_store(&times.since, 0);
+        arenap_cleaner_collect();
+    }
+}
+
 /* --- Fork --- */
 
 void

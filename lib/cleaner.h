@@ -56,6 +56,11 @@ size_t arenap_cleaner_pending(void);
  * done.  False where none is possible.  Hold no lock. */
 bool arenap_cleaner_collect(void);
 
+/* For tests: collect once in so many bytes of the heap, as ARENA_GC_EVERY
+ * says; 0: as the collector sees fit.  And count some.  Hold no lock. */
+void arenap_cleaner_collect_every(size_t bytes);
+void arenap_cleaner_count(size_t bytes);
+
 /* Wait until what is pending now has run, up to a deadline.  Returns at once
  * on the cleaner thread and inside actions. */
 void arenap_cleaner_drain(uint64_t deadline);

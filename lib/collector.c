@@ -38,6 +38,7 @@
 #include "collector.h"
 #include "error.h"
 #include "internal.h"
+#include "magazine.h"
 #include "maps.h"
 #include "os.h"
 #include "payload.h"
@@ -53,17 +54,21 @@ enum collector_state { NOT_STARTED, STARTED, UNUSABLE };
  * ranges is bounded. */
 #define PUSHES_AT_ONCE 1000
 
+/* What the heap begins with; and for a program that knows nothing of it, and
+ * is to stay small if it leaks. */
 #define HEAP_FIRST ((size_t)16 << 20)
+#define HEAP_FIRST_UNKNOWING ((size_t)8 << 20)
 
 static struct {
     pthread_mutex_t lock; /* of starting */
     _Atomic int state;
     const char *reason; /* of UNUSABLE */
     unsigned kind[BLOCK_KINDS];
+    size_t heap_first;
     unsigned pushes; /* in this collection */
     bool began;      /* this collection has called our first hook */
     _Atomic size_t traced; /* bytes that are only freed by hand */
-} collector = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} collector = {.lock = PTHREAD_MUTEX_INITIALIZER, .heap_first = HEAP_FIRST};
 
 /* --- Hooks ---
  *
@@ -186,6 +191,7 @@ static void
 roots_before(void)
 {
     collector.pushes = 0;
+    arenap_magazine_mark(GC_get_gc_no());
     arenap_stop_before_stacks(__builtin_frame_address(0));
 }
 
@@ -253,6 +259,12 @@ arenap_collector_keep_all(uintptr_t lo, uintptr_t hi)
             GC_set_mark_bit(base);
         lo += ARENA_PAGE;
     }
+}
+
+void
+arenap_collector_mark(const void *base)
+{
+    GC_set_mark_bit(base);
 }
 
 void
@@ -345,7 +357,9 @@ static unsigned
 kind_make(GC_word descriptor, int add_size, GC_disclaim_proc dead,
           int mark_from_all)
 {
-    unsigned kind = GC_new_kind(GC_new_free_list(), descriptor, add_size, 1);
+    int clear = dead != NULL;
+    unsigned kind =
+        GC_new_kind(GC_new_free_list(), descriptor, add_size, clear);
 
     if (dead != NULL)
         GC_register_disclaim_proc((int)kind, dead, mark_from_all);
@@ -407,7 +421,29 @@ heap_begin(void)
 {
     size_t share = arena_limit() / 8;
 
-    GC_expand_hp(share < HEAP_FIRST ? share : HEAP_FIRST);
+    GC_expand_hp(share < collector.heap_first ? share : collector.heap_first);
+}
+
+/* The collector's lock is held. */
+static size_t
+pages_in_use(void)
+{
+    return GC_get_heap_size() - GC_get_free_bytes();
+}
+
+/* A program that frees what it uses gains nothing by a collection: then the
+ * next one is due after twice as many bytes as live, else after two thirds.
+ * The collector's lock is held. */
+static void GC_CALLBACK
+pace_event(GC_EventType event)
+{
+    static size_t before;
+
+    if (event == GC_EVENT_START)
+        before = pages_in_use();
+    else if (event == GC_EVENT_END)
+        GC_set_free_space_divisor(
+            pages_in_use() > before - before / 4 ? 1 : 3);
 }
 
 void
@@ -416,6 +452,10 @@ arenap_collector_prepare(int suspend, int restart)
     GC_set_suspend_signal(suspend);
     GC_set_thr_restart_signal(restart);
     GC_set_warn_proc(GC_ignore_warn_proc);
+    if (getenv("GC_FREE_SPACE_DIVISOR") == NULL
+        && GC_get_on_collection_event() == NULL)
+        GC_set_on_collection_event(pace_event);
+    collector.heap_first = HEAP_FIRST_UNKNOWING;
     /* Libraries' data is found with the mappings.  Going through the list of
      * libraries takes a lock of the loader's, which another thread may hold
      * while it waits for memory. */
@@ -544,10 +584,21 @@ arenap_collector_attach(struct thread *self)
     return self->late ? arenap_collector_start() : attach_slow(self);
 }
 
+bool
+arenap_collector_is_kept(struct thread *self)
+{
+    uint8_t how = atomic_load_explicit(&self->attached, memory_order_relaxed);
+
+    return how == ATTACHED_OURS ? !self->late
+                                : how == ATTACHED_HOST && self->is_main;
+}
+
 void
 arenap_collector_detach(struct thread *self)
 {
     uint8_t how = atomic_load(&self->attached);
+
+    arenap_magazine_flush(self);
 
     /* First ours, then the collector's: see roots.h. */
     atomic_store(&self->attached, ATTACHED_NOT);
@@ -627,7 +678,7 @@ arenap_collector_alloc(struct thread *self, enum block kind, size_t size)
 static inline bool
 lists_are_good(struct thread *self)
 {
-    uint64_t now = GC_get_gc_no();
+    uint64_t now = arenap_collector_cycle();
 
     if (ARENA_LIKELY(self->list_cycle == now))
         return true;
@@ -653,20 +704,28 @@ list_take(struct thread *self, void **list)
                                                  : NULL;
 }
 
+void *
+arenap_collector_alloc_page(enum block kind, size_t bytes)
+{
+    int saved = errno;
+    void *first = NULL;
+
+    GC_generic_malloc_many(bytes, (int)collector.kind[kind], &first);
+    after_collector();
+    errno = saved;
+    return first;
+}
+
 /* Fill a list, and take one. */
 ARENA_COLD static void *
 list_take_slow(struct thread *self, enum block kind, void **list,
                size_t bytes)
 {
-    int saved = errno;
-    void *block = NULL;
+    void *block = arenap_collector_alloc_page(kind, bytes);
 
-    GC_generic_malloc_many(bytes, (int)collector.kind[kind], &block);
     (void)lists_are_good(self);
     if (block != NULL)
         block = list_cut(list, block);
-    after_collector();
-    errno = saved;
     return block != NULL ? block
                          : arenap_collector_alloc(self, kind, bytes - 1);
 }
@@ -798,6 +857,13 @@ arenap_collector_unlink(_Atomic uintptr_t *slot)
     }
     errno = saved;
 }
+
+/* The variable itself, since it is read for each block; it is older than the
+ * function that reads it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+const volatile uintptr_t *arenap_collector_cycles = &GC_gc_no;
+#pragma GCC diagnostic pop
 
 uint64_t
 arenap_collector_count(void)

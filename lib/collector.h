@@ -25,7 +25,7 @@ enum block {
     BLOCK_CHUNK = BLOCK_LISTED, /* auto: part of more than 2048 bytes; words
                                  * 0, 1 */
     BLOCK_CHUNK_TRACED,         /* as BLOCK_CHUNK, all words */
-    BLOCK_HEAP,                 /* arena_malloc; all words */
+    BLOCK_HEAP,                 /* arena_malloc; all words; not cleared */
     BLOCK_WITNESS,              /* tells of a collection by its death; none */
     BLOCK_KINDS,
     BLOCK_NONE = BLOCK_KINDS
@@ -55,8 +55,9 @@ bool arenap_collector_can_collect(void);
 int arenap_collector_attach(struct thread *self);
 void arenap_collector_detach(struct thread *self);
 
-/* A zero-filled block; NULL, errno untouched, when there is none.  It is up
- * to the caller to collect and try again. */
+/* A zero-filled block, but of BLOCK_HEAP; NULL, errno untouched, when there is
+ * none.  It is up to the caller to collect and try again.  A byte is added to
+ * the size. */
 void *arenap_collector_alloc(struct thread *self, enum block kind,
                              size_t size);
 
@@ -69,6 +70,12 @@ void *arenap_collector_alloc_listed(struct thread *self, enum block kind,
 /* A zero-filled block that is scanned, and freed by arenap_collector_free
  * alone. */
 void *arenap_collector_alloc_traced(size_t size);
+
+/* Blocks of just so many bytes, slop included, up to ALLOC_PAGE_LAST, linked
+ * through word 0: those that are free on some page.  The caller keeps the
+ * first one.  NULL, errno untouched, when there are none. */
+#define ALLOC_PAGE_LAST ((size_t)2032)
+void *arenap_collector_alloc_page(enum block kind, size_t bytes);
 
 void arenap_collector_free(void *base);
 
@@ -93,6 +100,19 @@ bool arenap_collector_holds(const void *ptr);
 bool arenap_collector_link(struct thread *self, _Atomic uintptr_t *slot,
                            void *base);
 void arenap_collector_unlink(_Atomic uintptr_t *slot);
+
+/* Collections that have marked all: the next sweep, and the first block that
+ * it frees, come after that.  It changes while threads are stopped. */
+extern const volatile uintptr_t *arenap_collector_cycles;
+
+static inline uint64_t
+arenap_collector_cycle(void)
+{
+    return *arenap_collector_cycles;
+}
+
+/* Is the calling thread known to the collector until it says otherwise? */
+bool arenap_collector_is_kept(struct thread *self);
 
 /* Collections that have begun to end; and those that are over, for which it
  * waits for one that runs. */
@@ -129,6 +149,13 @@ void arenap_collector_stack_base(void *handle, uintptr_t base);
 
 /* Nothing in a range of the collector's memory is freed this time. */
 void arenap_collector_keep_all(uintptr_t lo, uintptr_t hi);
+
+/* --- For magazine.c, while the collector marks --- */
+
+/* This block of ours lives; it is not searched. */
+void arenap_collector_mark(const void *base);
+
+/* --- For roots.c again --- */
 
 /* As arenap_collector_push, and done with the range on return. */
 void arenap_collector_push_now(const void *lo, const void *hi);

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../include/arena/budget.h"
 #include "../include/arena/heap.h"
+#include "blockmap.h"
 #include "budget.h"
 #include "cleaner.h"
 #include "collected.h"
@@ -15,20 +17,27 @@
 #include "error.h"
 #include "heap.h"
 #include "internal.h"
+#include "magazine.h"
 #include "maps.h"
 #include "os.h"
 #include "pagemap.h"
 #include "payload.h"
 #include "phantom.h"
 #include "roots.h"
+#include "scope.h"
+#include "sizeclass.h"
 #include "thread.h"
 #include "usage.h"
 
 /* A thread asks the collector for its figures once in so many bytes. */
 #define HEAP_STEP ((size_t)64 * 1024)
 
-/* The collector clears small blocks that are freed, and links them. */
-#define HEAP_SMALL ((size_t)2048)
+/* Idle blocks can be used for others only after a collection: it is due when
+ * there are so many bytes of them, and half of the heap is. */
+#define HEAP_IDLE ((size_t)16 << 20)
+
+/* From here on calloc gives pages back instead of clearing them. */
+#define HEAP_CLEAR ((size_t)1 << 20)
 
 /* --- Accounting --- */
 
@@ -73,9 +82,13 @@ arenap_heap_settle(void)
 static int
 heap_update(size_t more)
 {
-    size_t goal = heap_in_use() + more;
+    size_t in_use = heap_in_use(), goal = in_use + more;
     size_t charged = atomic_load(&heap.charged);
+    size_t idle = arenap_magazine_idle();
 
+    if (ARENA_UNLIKELY(idle >= HEAP_IDLE && idle >= in_use / 2)
+        && arenap_budget_may_collect())
+        arenap_cleaner_collect();
     if (goal > charged) {
         if (arenap_budget_reserve(goal - charged) != 0)
             return -1;
@@ -89,14 +102,14 @@ heap_update(size_t more)
 /* One thread at a time asks for the figures; those who come meanwhile take
  * what they need on top, which the next update puts right. */
 ARENA_COLD static int
-heap_account(struct thread *self, size_t size)
+heap_account(struct thread *self, size_t more)
 {
-    size_t more = self->heap_unaccounted + size;
     bool idle = false;
     int result;
 
+    arenap_cleaner_count(self->heap_unaccounted);
     if (atomic_compare_exchange_strong(&heap.updating, &idle, true)) {
-        result = heap_update(size < HEAP_STEP ? HEAP_STEP : size);
+        result = heap_update(more < HEAP_STEP ? HEAP_STEP : more);
         atomic_store(&heap.updating, false);
     } else {
         result = arenap_budget_reserve(more);
@@ -108,16 +121,31 @@ heap_account(struct thread *self, size_t size)
     return result;
 }
 
+/* Before so many bytes are asked of the collector. */
+static int
+heap_charge(struct thread *self, size_t size)
+{
+    self->heap_unaccounted += size;
+    if (ARENA_LIKELY(self->heap_unaccounted < HEAP_STEP)
+        || heap_account(self, self->heap_unaccounted) == 0)
+        return 0;
+    self->heap_unaccounted -= size;
+    return -1;
+}
+
 void
 arenap_heap_figures(struct heap_figures *out)
 {
-    size_t count = 0, requested = 0;
+    size_t count = 0, requested = 0, idle_count, idle_bytes;
 
     *out = (struct heap_figures){atomic_load(&heap.charged), 0, 0};
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
         count += atomic_load(&t->heap.count);
         requested += atomic_load(&t->heap.requested);
     }
+    arenap_magazine_figures(&idle_count, &idle_bytes);
+    count -= idle_count;
+    requested -= idle_bytes;
     if (requested == 0 || requested > PTRDIFF_MAX || count > PTRDIFF_MAX)
         return;
     /* Of what was not freed by hand, the collector took its share. */
@@ -138,43 +166,116 @@ heap_start(struct thread *self)
     return 0;
 }
 
-static void *
-heap_alloc(size_t size)
+static bool
+heap_is_ready(struct thread *self)
 {
-    struct thread *self = arenap_thread_self();
-    void *block;
+    return (ARENA_LIKELY(atomic_load_explicit(&heap.used,
+                                              memory_order_relaxed))
+            || heap_start(self) == 0)
+           && arenap_collector_attach(self) == 0;
+}
 
-    if (ARENA_UNLIKELY(self == NULL)) {
-        arenap_fail_system(sizeof *self);
+/* A block of a class, when there is none at hand. */
+ARENA_NOINLINE static void *
+heap_alloc_class(struct thread *self, unsigned class)
+{
+    size_t bytes = arenap_sizeclass[class].bytes;
+    void *block = arenap_magazine_take(self, class);
+
+    if (ARENA_LIKELY(block != NULL))
+        return block;
+    if (heap_charge(self, class <= SIZECLASS_SMALL ? ARENA_PAGE : bytes) != 0)
         return NULL;
-    }
-    if (ARENA_UNLIKELY(size > PTRDIFF_MAX - ARENA_PAGE)) {
+    block = arenap_magazine_fill(self, class);
+    if (ARENA_UNLIKELY(block == NULL) && arenap_cleaner_reclaim())
+        block = arenap_magazine_fill(self, class);
+    if (ARENA_UNLIKELY(block == NULL))
+        arenap_fail_system(bytes);
+    return block;
+}
+
+static void *
+heap_alloc_large(struct thread *self, size_t size)
+{
+    uintptr_t *block;
+
+    if (size > PTRDIFF_MAX - ARENA_PAGE) {
         arenap_fail(ENOMEM,
                     "cannot allocate %zu bytes: no object is that large",
                     size);
         return NULL;
     }
-    if ((ARENA_UNLIKELY(!atomic_load_explicit(&heap.used,
-                                              memory_order_relaxed))
-         && heap_start(self) != 0)
-        || arenap_collector_attach(self) != 0)
+    if (heap_charge(self, size) != 0)
         return NULL;
-    self->heap_unaccounted += size;
-    if (ARENA_UNLIKELY(self->heap_unaccounted >= HEAP_STEP)
-        && heap_account(self, size) != 0) {
-        self->heap_unaccounted -= size;
-        return NULL;
-    }
-    block = arenap_collector_alloc(self, BLOCK_HEAP, size + (size == 0));
+    block = arenap_collector_alloc(self, BLOCK_HEAP, size - 1);
     if (ARENA_UNLIKELY(block == NULL) && arenap_cleaner_reclaim())
-        block = arenap_collector_alloc(self, BLOCK_HEAP, size + (size == 0));
+        block = arenap_collector_alloc(self, BLOCK_HEAP, size - 1);
     if (ARENA_UNLIKELY(block == NULL)) {
         arenap_fail_system(size);
         return NULL;
     }
+    block[1] = 0; /* it may look free */
     arenap_count(&self->heap.requested, arenap_collector_size(block));
     arenap_count(&self->heap.count, 1);
     return block;
+}
+
+ARENA_NOINLINE static void *
+heap_take_slow(size_t size)
+{
+    struct thread *self = arenap_thread_self();
+
+    if (ARENA_UNLIKELY(self == NULL)) {
+        arenap_fail_system(sizeof *self);
+        return NULL;
+    }
+    if (ARENA_UNLIKELY(!heap_is_ready(self)))
+        return NULL;
+    return size <= SIZECLASS_LAST
+               ? heap_alloc_class(self, arenap_sizeclass_for(size))
+               : heap_alloc_large(self, size);
+}
+
+/* From the heap, whatever arena is pushed. */
+static void *
+heap_take(size_t size)
+{
+    struct thread *self = arenap_tls.record;
+    void *block = self != NULL && size <= SIZECLASS_LAST
+                      ? arenap_magazine_pop(&self->bins,
+                                            arenap_sizeclass_for(size))
+                      : NULL;
+
+    return block != NULL ? block : heap_take_slow(size);
+}
+
+void *
+arenap_heap_alloc_at_hand(size_t size)
+{
+    struct thread *self = arenap_tls.record;
+
+    return ARENA_LIKELY(self != NULL && size <= SIZECLASS_LAST)
+                   && ARENA_LIKELY(self->scope == NULL)
+               ? arenap_magazine_pop(&self->bins, arenap_sizeclass_for(size))
+               : NULL;
+}
+
+ARENA_NOINLINE static void *
+heap_alloc_slow(size_t size)
+{
+    struct thread *self = arenap_tls.record;
+
+    return self != NULL && self->scope != NULL
+               ? arenap_scope_alloc(self, ARENA_GRANULE, size)
+               : heap_take_slow(size);
+}
+
+static inline void *
+heap_alloc(size_t size)
+{
+    void *block = arenap_heap_alloc_at_hand(size);
+
+    return ARENA_LIKELY(block != NULL) ? block : heap_alloc_slow(size);
 }
 
 /* In front of an aligned block, inside the collected one. */
@@ -196,17 +297,27 @@ aligned_is(const char *ptr, const char *base)
 static void *
 heap_alloc_aligned(size_t align, size_t size)
 {
+    struct thread *self = arenap_tls.record;
     char *base, *block;
 
     if (align <= ARENA_GRANULE)
         return heap_alloc(size);
+    if (self != NULL && ARENA_UNLIKELY(self->scope != NULL))
+        return arenap_scope_alloc(self, align, size);
     if (align > PTRDIFF_MAX / 2 || size > PTRDIFF_MAX / 2) {
         arenap_fail(ENOMEM,
                     "cannot allocate %zu bytes: no object is that large",
                     size);
         return NULL;
     }
-    base = heap_alloc(size + align + sizeof(struct aligned));
+    /* Blocks larger than any class begin with a page. */
+    if (align <= ARENA_PAGE)
+        return heap_take(
+            size > SIZECLASS_LAST
+                ? size
+                : arenap_sizeclass[arenap_sizeclass_aligned(size, align)]
+                      .bytes);
+    base = heap_take(size + align + sizeof(struct aligned));
     if (base == NULL)
         return NULL;
     block = (char *)arenap_round_up(
@@ -215,43 +326,85 @@ heap_alloc_aligned(size_t align, size_t size)
     return block;
 }
 
-/* Does a block look as if it were free already?  All zero but for a link to
- * another one of its size.  Then it is left to the collector: that costs a
- * little if it was not free, while a second free would hand it out twice. */
-static bool
-looks_free(const void *base, size_t size)
+/* Put a block at hand, or give it back to the collector, which said in cycle
+ * that it is one of the heap. */
+static void
+heap_give(struct thread *self, void *base, size_t size, uint64_t cycle)
 {
-    const uintptr_t *word = base;
-    enum block kind;
-    void *link;
-    size_t link_size;
+    unsigned class = arenap_sizeclass_exact(size);
 
-    for (size_t i = 1; i < size / sizeof *word; i++)
-        if (word[i] != 0)
-            return false;
-    if (word[0] == 0)
-        return true;
-    kind = arenap_collector_find((const void *)word[0], &link, &link_size);
-    return kind == BLOCK_HEAP && link == (const void *)word[0]
-           && link_size == size;
+    if (arenap_magazine_make_room(self, class)) {
+        arenap_blockmap_set((uintptr_t)base, cycle, class);
+        if (arenap_magazine_push(&self->bins, class, base))
+            return;
+    }
+    /* Its pages may be others' at once. */
+    if (size > SIZECLASS_SMALL_LAST)
+        arenap_blockmap_set((uintptr_t)base, cycle, SIZECLASS_NONE);
+    arenap_count(&self->heap.requested, (size_t)0 - size);
+    arenap_count(&self->heap.count, (size_t)0 - 1);
+    ((uintptr_t *)base)[1] = arenap_magazine_key;
+    arenap_collector_free(base);
 }
 
-bool
-arenap_heap_free(void *ptr, void *base, size_t size)
+static int
+fail_no_block(const void *ptr)
+{
+    return arenap_fail(EINVAL,
+                       "%p is not the start of a block that can be freed",
+                       ptr);
+}
+
+static int
+fail_freed(const void *ptr)
+{
+    return arenap_fail(EINVAL, "the block at %p has been freed already", ptr);
+}
+
+int
+arenap_heap_free(void *ptr, void *base, size_t size, uint64_t cycle)
 {
     struct thread *self = arenap_thread_self();
 
     if (ptr != base && !aligned_is(ptr, base))
-        return false;
+        return fail_no_block(ptr);
+    if (arenap_magazine_is_free(base))
+        return fail_freed(ptr);
+    if (self == NULL)
+        return 0; /* left to the collector */
     arenap_phantom_freed(base);
-    if (size <= HEAP_SMALL && looks_free(base, size))
-        return true;
-    if (self != NULL) {
-        arenap_count(&self->heap.requested, (size_t)0 - size);
-        arenap_count(&self->heap.count, (size_t)0 - 1);
-    }
-    arenap_collector_free(base);
-    return true;
+    if (!self->late)
+        arenap_collector_attach(self);
+    heap_give(self, base, size, cycle);
+    return 0;
+}
+
+/* The class of the block that begins there, if that is known without asking
+ * the collector, and it is not free; or SIZECLASS_NONE. */
+static inline unsigned
+heap_class(const void *ptr)
+{
+    unsigned class =
+        arenap_blockmap_get((uintptr_t)ptr, arenap_collector_cycle());
+
+    return ARENA_LIKELY(class != SIZECLASS_NONE
+                        && arenap_sizeclass_begins(class, (uintptr_t)ptr)
+                        && !arenap_magazine_is_free(ptr))
+               ? class
+               : SIZECLASS_NONE;
+}
+
+bool
+arenap_heap_free_at_hand(void *ptr)
+{
+    struct thread *self = arenap_tls.record;
+    unsigned class;
+
+    if (ARENA_UNLIKELY(self == NULL)
+        || ARENA_UNLIKELY((class = heap_class(ptr)) == SIZECLASS_NONE))
+        return false;
+    arenap_phantom_freed(ptr);
+    return arenap_magazine_push(&self->bins, class, ptr);
 }
 
 /* --- Whose block is it? --- */
@@ -305,75 +458,88 @@ is_libc_block(struct thread *self, const void *ptr)
            && (size & (ARENA_GRANULE - 1)) == 0;
 }
 
+/* A block that the arena of a scope keeps, or libc's, or none. */
 static int
-fail_no_block(const void *ptr)
+free_others(void *block, enum block found)
 {
-    return arenap_fail(EINVAL,
-                       "%p is not the start of a block that can be freed",
-                       ptr);
+    if (arenap_scope_is_block(block))
+        return 0;
+    if (found != BLOCK_NONE || !is_libc_block(arenap_thread_self(), block))
+        return fail_no_block(block);
+    free(block);
+    return 0;
+}
+
+ARENA_NOINLINE static void
+free_slow(void *block)
+{
+    uint64_t cycle = arenap_collector_cycle();
+    int saved = errno, result;
+    enum block found;
+    size_t size;
+    void *base;
+
+    if (block == NULL || arenap_thread_self() == NULL)
+        return;
+    found = arenap_collector_find(block, &base, &size);
+    switch (found) {
+    case BLOCK_HEAP:
+        result = arenap_heap_free(block, base, size, cycle);
+        break;
+    case BLOCK_IMPLICIT:
+        result = arenap_implicit_free(block, base) ? 0 : fail_no_block(block);
+        break;
+    default:
+        result = free_others(block, found);
+        break;
+    }
+    if (result == 0)
+        errno = saved;
 }
 
 void
 arena_free(void *block)
 {
-    struct thread *self = arenap_thread_self();
-    int saved = errno;
-    bool done = false;
-    size_t size;
-    void *base;
-
-    if (block == NULL || self == NULL)
-        return;
-    switch (arenap_collector_find(block, &base, &size)) {
-    case BLOCK_HEAP:
-        done = arenap_heap_free(block, base, size);
-        break;
-    case BLOCK_IMPLICIT:
-        done = arenap_implicit_free(block, base);
-        break;
-    case BLOCK_NONE:
-        done = is_libc_block(self, block);
-        if (done)
-            free(block);
-        break;
-    default:
-        break;
-    }
-    if (done)
-        errno = saved;
-    else
-        fail_no_block(block);
+    if (ARENA_UNLIKELY(!arenap_heap_free_at_hand(block)))
+        free_slow(block);
 }
 
-#define NO_BLOCK SIZE_MAX
+/* The bytes from ptr to the end of its block; SIZE_MAX if none that can be
+ * freed begins there: for that, *found is what the collector says. */
+static size_t
+room_of(void *ptr, enum block *found)
+{
+    unsigned class = heap_class(ptr);
+    size_t size, room = ARENA_HEAP_NO_BLOCK;
+    void *base;
 
-/* The bytes from ptr to the end of its block, less the collector's slop; or
- * NO_BLOCK. */
+    *found = BLOCK_HEAP;
+    if (ARENA_LIKELY(class != SIZECLASS_NONE))
+        return arenap_sizeclass[class].bytes;
+    *found = arenap_collector_find(ptr, &base, &size);
+    if (*found == BLOCK_HEAP) {
+        if ((ptr == base || aligned_is(ptr, base))
+            && !arenap_magazine_is_free(base))
+            room = size - (size_t)((char *)ptr - (char *)base);
+    } else if (*found == BLOCK_IMPLICIT
+               && !arenap_implicit_size(ptr, base, &room)) {
+        room = ARENA_HEAP_NO_BLOCK;
+    }
+    return room;
+}
+
 size_t
 arenap_heap_room(void *ptr)
 {
-    size_t size, room = NO_BLOCK;
-    void *base;
+    enum block found;
 
-    switch (arenap_collector_find(ptr, &base, &size)) {
-    case BLOCK_HEAP:
-        if (ptr == base || aligned_is(ptr, base))
-            room = size - 1 - (size_t)((char *)ptr - (char *)base);
-        break;
-    case BLOCK_IMPLICIT:
-        if (!arenap_implicit_size(ptr, base, &room))
-            room = NO_BLOCK;
-        break;
-    default:
-        break;
-    }
-    return room;
+    return room_of(ptr, &found);
 }
 
 bool
 arenap_heap_is_block(void *ptr)
 {
-    return arenap_heap_room(ptr) != NO_BLOCK;
+    return arenap_heap_room(ptr) != ARENA_HEAP_NO_BLOCK;
 }
 
 /* --- Public --- */
@@ -388,11 +554,32 @@ void *
 arena_calloc(size_t count, size_t size)
 {
     size_t bytes;
+    void *block;
 
-    /* The collector clears blocks of this kind. */
     if (__builtin_mul_overflow(count, size, &bytes))
         bytes = SIZE_MAX;
-    return heap_alloc(bytes);
+    block = heap_alloc(bytes);
+    if (ARENA_LIKELY(block != NULL)) {
+        if (ARENA_LIKELY(bytes < HEAP_CLEAR))
+            memset(block, 0, bytes);
+        else
+            arenap_os_clear(block, bytes);
+    }
+    return block;
+}
+
+/* A block that grows is likely to grow again: large ones, which cannot grow
+ * where they are, move to where there is more room than they need, if memory
+ * is not short. */
+static void *
+alloc_to_move(size_t room, size_t size)
+{
+    size_t limit = arena_limit();
+
+    if (size > SIZECLASS_LAST && size > room && size < limit / 8
+        && arenap_budget_charged() < limit / 2)
+        size += size / 8;
+    return heap_take(size);
 }
 
 static void *
@@ -402,7 +589,7 @@ realloc_ours(void *block, size_t room, size_t size)
 
     if (size <= room && size >= room / 2)
         return block;
-    moved = heap_alloc(size);
+    moved = alloc_to_move(room, size);
     if (moved == NULL)
         return NULL;
     memcpy(moved, block, room < size ? room : size);
@@ -410,28 +597,35 @@ realloc_ours(void *block, size_t room, size_t size)
     return moved;
 }
 
+/* A block of an arena, or libc's, or none. */
+static void *
+realloc_others(struct thread *self, void *block, size_t size,
+               enum block found)
+{
+    struct arena *arena = arenap_scope_arena(block);
+
+    if (arena != NULL)
+        return arenap_scope_realloc(self, arena, block, size);
+    if (found == BLOCK_NONE && is_libc_block(self, block))
+        return realloc(block, size);
+    fail_no_block(block);
+    return NULL;
+}
+
 void *
 arena_realloc(void *block, size_t size)
 {
     struct thread *self = arenap_thread_self();
-    size_t room, own;
-    void *base;
+    enum block found;
+    size_t room;
 
     if (block == NULL)
         return heap_alloc(size);
     if (self == NULL)
         return arenap_fail_null(ENOMEM, "%s", arena_error());
-    if (arenap_collector_find(block, &base, &own) == BLOCK_NONE) {
-        if (is_libc_block(self, block))
-            return realloc(block, size);
-        fail_no_block(block);
-        return NULL;
-    }
-    room = arenap_heap_room(block);
-    if (room == NO_BLOCK) {
-        fail_no_block(block);
-        return NULL;
-    }
+    room = room_of(block, &found);
+    if (room == ARENA_HEAP_NO_BLOCK)
+        return realloc_others(self, block, size, found);
     if (size == 0) {
         arena_free(block);
         return NULL;
@@ -482,14 +676,19 @@ size_t
 arena_usable_size(void *block)
 {
     struct thread *self = arenap_thread_self();
-    size_t room, own;
-    void *base;
+    enum block found;
+    struct arena *arena;
+    size_t room;
 
     if (block == NULL || self == NULL)
         return 0;
-    if (arenap_collector_find(block, &base, &own) != BLOCK_NONE) {
-        room = arenap_heap_room(block);
-        return room != NO_BLOCK ? room : 0;
-    }
-    return is_libc_block(self, block) ? arenap_os_usable(block) : 0;
+    room = room_of(block, &found);
+    if (room != ARENA_HEAP_NO_BLOCK)
+        return room;
+    arena = arenap_scope_arena(block);
+    if (arena != NULL)
+        return arenap_scope_room(arena, block);
+    return found == BLOCK_NONE && is_libc_block(self, block)
+               ? arenap_os_usable(block)
+               : 0;
 }

@@ -21,13 +21,23 @@ void arenap_heap_figures(struct heap_figures *out);
 /* After a collection: give back what is not in use any more. */
 void arenap_heap_settle(void);
 
-/* The bytes from ptr to the end of its block; SIZE_MAX if none that can be
- * freed begins there. */
+#define ARENA_HEAP_NO_BLOCK SIZE_MAX
+
+/* The bytes from ptr to the end of its block; ARENA_HEAP_NO_BLOCK if none
+ * that can be freed begins there. */
 size_t arenap_heap_room(void *ptr);
 
-/* Free what arena_free was given and the collector says is a heap block.
- * False if ptr is not where one begins. */
-bool arenap_heap_free(void *ptr, void *base, size_t size);
+/* A block of no defined contents, if one is at hand; or NULL. */
+void *arenap_heap_alloc_at_hand(size_t size);
+
+/* Free a block whose size is known without asking the collector, if there is
+ * room for it at hand.  False: nothing is done. */
+bool arenap_heap_free_at_hand(void *ptr);
+
+/* Free what arena_free was given and the collector says, in cycle, is a block
+ * of the heap.  0; or -1 with errno EINVAL: none begins there, or it is free
+ * already. */
+int arenap_heap_free(void *ptr, void *base, size_t size, uint64_t cycle);
 
 /* Does an implicit block or a heap block begin there?  Not a handle. */
 bool arenap_heap_is_block(void *ptr);

@@ -10,7 +10,8 @@
  *   buffer.c     direct buffers: collected handles over bytes from malloc,
  *                which payload.c has; bytes.c: reading and writing them
  *   heap.c       arena_malloc and its family; legacy.c: libc's other
- *                allocating functions for programs that are only recompiled
+ *                allocating functions for programs that are only recompiled;
+ *                scope.c: arenas that malloc takes from for a while
  *
  * Below them:
  *

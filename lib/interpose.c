@@ -12,8 +12,10 @@
 #include "internal.h"
 #include "interpose.h"
 #include "linkage.h"
+#include "magazine.h"
 #include "maps.h"
 #include "os.h"
+#include "scope.h"
 #include "pagemap.h"
 #include "stop.h"
 #include "thread.h"
@@ -48,22 +50,38 @@ arena_interpose_start(int suspend, int restart)
     }
     if (arena_thread_attach() != 0)
         return -1;
+    /* Whoever asks counts, of each thread by itself. */
+    arenap_cleaner_collect_every(0);
     return arena_set_roots(ARENA_ROOTS_ALL);
+}
+
+void *
+arena_interpose_alloc_at_hand(size_t size)
+{
+    return arenap_heap_alloc_at_hand(size);
+}
+
+bool
+arena_interpose_free_at_hand(void *block)
+{
+    return arenap_heap_free_at_hand(block);
 }
 
 bool
 arena_interpose_free(void *block)
 {
+    uint64_t cycle = arenap_collector_cycle();
     size_t size;
     void *base;
 
     switch (arenap_collector_find(block, &base, &size)) {
     case BLOCK_HEAP:
-        return arenap_heap_free(block, base, size);
+        return arenap_heap_free(block, base, size, cycle) == 0
+               || arenap_magazine_is_free(base);
     case BLOCK_IMPLICIT:
         return arenap_implicit_free(block, base);
     default:
-        return false;
+        return arenap_scope_arena(block) != NULL;
     }
 }
 
@@ -93,7 +111,47 @@ arena_interpose_holds(const void *ptr)
 size_t
 arena_interpose_room(void *block)
 {
-    return arenap_heap_room(block);
+    size_t room = arenap_heap_room(block);
+    struct arena *arena;
+
+    if (room == SIZE_MAX && (arena = arenap_scope_arena(block)) != NULL)
+        room = arenap_scope_room(arena, block);
+    return room;
+}
+
+bool
+arena_interpose_in_arena(void *block)
+{
+    return arenap_scope_arena(block) != NULL;
+}
+
+size_t
+arena_interpose_extent(void *block)
+{
+    struct thread *self = arenap_thread_self();
+    struct arena *arena = arenap_scope_arena(block);
+
+    return self != NULL && arena != NULL
+               ? arenap_scope_extent(self, arena, block)
+               : 0;
+}
+
+void
+arena_interpose_scopes(void (*told)(bool any))
+{
+    arenap_scope_tell(told);
+}
+
+struct scope *
+arena_interpose_hide(void)
+{
+    return arenap_scope_hide();
+}
+
+void
+arena_interpose_show(struct scope *hidden)
+{
+    arenap_scope_show(hidden);
 }
 
 bool

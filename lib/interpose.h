@@ -32,17 +32,37 @@ ARENA_API void arena_interpose_bypass(const struct arena_interposed *own,
  */
 ARENA_API int arena_interpose_start(int suspend, int restart);
 
-/* Free a block of the heap or of the implicit arena.  If it is known to be
- * free already: true, with errno EINVAL and a sentence.  False if it is no
- * such block, but maybe somebody else's. */
+/* As malloc and free, for what needs no more than a look into the calling
+ * thread's own memory.  NULL or false: nothing was done. */
+ARENA_API void *arena_interpose_alloc_at_hand(size_t size);
+ARENA_API bool arena_interpose_free_at_hand(void *block);
+
+/* Free a block of the heap or of the implicit arena; what lies in any other
+ * arena is nothing to free.  If it is known to be free already: true, with
+ * errno EINVAL and a sentence.  False if it is no such block, but maybe
+ * somebody else's. */
 ARENA_API bool arena_interpose_free(void *block);
 
 /* Does it point to where libarena or the collector has blocks? */
 ARENA_API bool arena_interpose_holds(const void *ptr);
 
-/* The bytes that may be used from block on; SIZE_MAX if arena_interpose_free
- * would return false. */
+/* The bytes that may be used from block on, 0 if that is not known; SIZE_MAX if
+ * arena_interpose_free would return false. */
 ARENA_API size_t arena_interpose_room(void *block);
+
+/* Does it lie in an arena that frees no block by itself?  And then: the bytes
+ * that may be copied from it; 0 with errno set if nobody knows. */
+ARENA_API bool arena_interpose_in_arena(void *block);
+ARENA_API size_t arena_interpose_extent(void *block);
+
+/* Have a function called by each thread that pushes its first arena (true),
+ * or pops its last (false). */
+ARENA_API void arena_interpose_scopes(void (*told)(bool any));
+
+/* Until they are shown again, the thread has pushed nothing. */
+struct scope;
+ARENA_API struct scope *arena_interpose_hide(void);
+ARENA_API void arena_interpose_show(struct scope *hidden);
 
 /* Collect, without the actions that follow.  False if it is not possible. */
 ARENA_API bool arena_interpose_collect(void);

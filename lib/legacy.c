@@ -190,10 +190,47 @@ LEGACY_HEAP(int, posix_memalign, arena_posix_memalign,
 LEGACY_HEAP(size_t, malloc_usable_size, arena_usable_size, (void *block),
             (block))
 
+/* A pointer into an arena is nothing to free, and no fault. */
 void
 arena_legacy_free(void *block)
 {
+    int saved = errno;
+
     arena_free(block);
+    errno = saved;
+}
+
+void
+arena_legacy_ignore(void *block)
+{
+    (void)block;
+}
+
+/* What is no block of a size that is known is arena_realloc's to judge. */
+void *
+arena_legacy_realloc_keep(void *block, size_t size)
+{
+    size_t room = arena_usable_size(block);
+    void *moved;
+
+    if (room == 0)
+        return arena_realloc(block, size);
+    if (size == 0)
+        return NULL;
+    if (size <= room)
+        return block;
+    moved = arena_malloc(size);
+    return moved == NULL ? NULL : memcpy(moved, block, room);
+}
+
+void *
+arena_legacy_reallocarray_keep(void *block, size_t count, size_t size)
+{
+    size_t bytes;
+
+    if (__builtin_mul_overflow(count, size, &bytes))
+        bytes = SIZE_MAX; /* refused */
+    return arena_legacy_realloc_keep(block, bytes);
 }
 
 /* As in glibc an alignment that is no power of two is rounded up to one, and
@@ -698,6 +735,67 @@ arena_legacy_re_compile_pattern(const char *text, size_t length,
     }
     return re_compile_pattern(text, length, pattern);
 }
+
+/* Let libc have an array of registers that it is about to grow. */
+static bool
+registers_give(regoff_t **registers, size_t count)
+{
+    size_t size = count * sizeof **registers;
+    regoff_t *given;
+
+    if (*registers == NULL || arena_of(*registers) == NULL)
+        return true;
+    given = malloc(size + 1);
+    if (given == NULL)
+        return false;
+    memcpy(given, *registers, size);
+    arena_free(*registers);
+    *registers = given;
+    return true;
+}
+
+/* Before a search: are the registers such that libc can do with them what it
+ * does?  It wants one more than there are. */
+static bool
+registers_ready(const struct re_pattern_buffer *pattern,
+                struct re_registers *regs)
+{
+    return regs == NULL || pattern->regs_allocated != REGS_REALLOCATE
+           || regs->num_regs > pattern->re_nsub + 1
+           || (registers_give(&regs->start, regs->num_regs)
+               && registers_give(&regs->end, regs->num_regs));
+}
+
+#define PATTERN_ERROR (-2)
+
+#define LEGACY_SEARCH(name, parameters, arguments)                            \
+    regoff_t arena_legacy_##name parameters                                   \
+    {                                                                         \
+        return registers_ready(pattern, regs) ? name arguments                \
+                                              : PATTERN_ERROR;                \
+    }
+
+LEGACY_SEARCH(re_match,
+              (struct re_pattern_buffer *pattern, const char *text,
+               regoff_t length, regoff_t start, struct re_registers *regs),
+              (pattern, text, length, start, regs))
+LEGACY_SEARCH(re_search,
+              (struct re_pattern_buffer *pattern, const char *text,
+               regoff_t length, regoff_t start, regoff_t range,
+               struct re_registers *regs),
+              (pattern, text, length, start, range, regs))
+LEGACY_SEARCH(re_match_2,
+              (struct re_pattern_buffer *pattern, const char *text1,
+               regoff_t length1, const char *text2, regoff_t length2,
+               regoff_t start, struct re_registers *regs, regoff_t stop),
+              (pattern, text1, length1, text2, length2, start, regs, stop))
+LEGACY_SEARCH(re_search_2,
+              (struct re_pattern_buffer *pattern, const char *text1,
+               regoff_t length1, const char *text2, regoff_t length2,
+               regoff_t start, regoff_t range, struct re_registers *regs,
+               regoff_t stop),
+              (pattern, text1, length1, text2, length2, start, range, regs,
+               stop))
 
 /* --- Vectors of strings: argz.h and envz.h --- */
 

@@ -41,6 +41,14 @@ LEGACY_API void *arena_legacy_realloc(void *block, size_t size);
 LEGACY_API void *arena_legacy_reallocarray(void *block, size_t count,
                                            size_t size);
 LEGACY_API void arena_legacy_free(void *block);
+
+/* With ARENA_IGNORE_FREE: free; and realloc, which leaves the old block as it
+ * was when it gives another. */
+LEGACY_API void arena_legacy_ignore(void *block);
+LEGACY_API void *arena_legacy_realloc_keep(void *block, size_t size);
+LEGACY_API void *arena_legacy_reallocarray_keep(void *block, size_t count,
+                                                size_t size);
+
 LEGACY_API void *arena_legacy_aligned_alloc(size_t align, size_t size);
 LEGACY_API int arena_legacy_posix_memalign(void **out, size_t align,
                                            size_t size);
@@ -105,6 +113,22 @@ LEGACY_API int arena_legacy_scandir64(
 LEGACY_API void arena_legacy_regfree(regex_t *pattern);
 LEGACY_API const char *arena_legacy_re_compile_pattern(
     const char *text, size_t length, struct re_pattern_buffer *pattern);
+
+/* Return -2, too, when there is no memory. */
+LEGACY_API regoff_t arena_legacy_re_match(
+    struct re_pattern_buffer *pattern, const char *text, regoff_t length,
+    regoff_t start, struct re_registers *regs);
+LEGACY_API regoff_t arena_legacy_re_match_2(
+    struct re_pattern_buffer *pattern, const char *text1, regoff_t length1,
+    const char *text2, regoff_t length2, regoff_t start,
+    struct re_registers *regs, regoff_t stop);
+LEGACY_API regoff_t arena_legacy_re_search(
+    struct re_pattern_buffer *pattern, const char *text, regoff_t length,
+    regoff_t start, regoff_t range, struct re_registers *regs);
+LEGACY_API regoff_t arena_legacy_re_search_2(
+    struct re_pattern_buffer *pattern, const char *text1, regoff_t length1,
+    const char *text2, regoff_t length2, regoff_t start, regoff_t range,
+    struct re_registers *regs, regoff_t stop);
 
 /* Return 0, ENOMEM or EINVAL, as in argz.h and envz.h. */
 LEGACY_API int arena_legacy_argz_append(char **argz, size_t *length,

@@ -22,6 +22,7 @@
 
 #include "../include/arena/heap.h"
 #include "legacy.h"
+#include "scope.h"
 
 /* In memory of libc's, which alone knows it. */
 struct memstream {
@@ -110,13 +111,17 @@ static struct memstream *
 memstream_new(char **text, size_t *size)
 {
     struct memstream *memory = calloc(1, sizeof *memory);
+    struct scope *scope;
 
     if (memory == NULL)
         return NULL;
     memory->text = text;
     memory->size = size;
     memory->capacity = MEMSTREAM_FIRST;
+    /* The stream, which libc keeps, may outlive a pushed arena. */
+    scope = arenap_scope_hide();
     memory->data = arena_calloc(1, MEMSTREAM_FIRST);
+    arenap_scope_show(scope);
     if (memory->data == NULL
         || arena_add_roots(&memory->data, &memory->data + 1) != 0) {
         arena_free(memory->data);

@@ -40,6 +40,10 @@ void arenap_os_malloc_is_bypassed(void);
 /* malloc_usable_size. */
 size_t arenap_os_usable(void *block);
 
+/* Set to zero, of a block of collected memory: its pages are given back, to
+ * come back as zeroes when they are touched. */
+void arenap_os_clear(void *block, size_t size);
+
 /* Let malloc give free memory back to the system. */
 void arenap_os_trim(void);
 
@@ -100,6 +104,9 @@ void arenap_os_heavy(void);
 size_t arenap_os_memory(void);
 
 int arenap_os_tid(void);
+
+/* A number that is different in each process, but for forked ones. */
+uint64_t arenap_os_random(void);
 
 /* Has the thread of this process with this id ended? */
 bool arenap_os_tid_gone(int tid);

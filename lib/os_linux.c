@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -162,6 +163,21 @@ arenap_os_usable(void *block)
 }
 
 void
+arenap_os_clear(void *block, size_t size)
+{
+    char *lo = (char *)arenap_round_up((uintptr_t)block, ARENA_PAGE);
+    char *hi = (char *)(((uintptr_t)block + size) & ~(ARENA_PAGE - 1));
+    int saved = errno;
+
+    /* Refused for pages that are locked. */
+    if (hi <= lo || madvise(lo, (size_t)(hi - lo), MADV_DONTNEED) != 0)
+        lo = hi = (char *)block + size;
+    errno = saved;
+    memset(block, 0, (size_t)(lo - (char *)block));
+    memset(hi, 0, (size_t)((char *)block + size - hi));
+}
+
+void
 arenap_os_trim(void)
 {
     malloc_trim(0);
@@ -303,6 +319,19 @@ int
 arenap_os_tid(void)
 {
     return (int)syscall(SYS_gettid);
+}
+
+/* The kernel gives each program 16 random bytes; libc takes the first eight
+ * for itself. */
+uint64_t
+arenap_os_random(void)
+{
+    const unsigned char *bytes = (const unsigned char *)getauxval(AT_RANDOM);
+    uint64_t random = arenap_os_now();
+
+    if (bytes != NULL)
+        memcpy(&random, bytes + 8, sizeof random);
+    return random;
 }
 
 bool

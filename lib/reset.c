@@ -81,6 +81,7 @@ contents_take_since(struct arena *arena, const struct mark *mark,
     arena->tally = 0;
     atomic_store(&arena->requested, mark->requested);
     atomic_store(&arena->blocks, mark->blocks);
+    atomic_fetch_add(&arena->epoch, 1);
 }
 
 /* Take out what came after a mark, or everything (mark is NULL). */

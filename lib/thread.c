@@ -13,10 +13,12 @@
 #include "control.h"
 #include "explicit.h"
 #include "internal.h"
+#include "magazine.h"
 #include "os.h"
 #include "payload.h"
 #include "phantom.h"
 #include "roots.h"
+#include "scope.h"
 #include "stop.h"
 #include "sync.h"
 #include "thread.h"
@@ -66,6 +68,7 @@ arenap_thread_find(uint64_t serial)
 static void
 thread_strip(struct thread *thread)
 {
+    arenap_scope_drop(thread);
     arenap_piece_flush(thread);
     arenap_chunk_flush(thread);
     arenap_control_flush(&thread->ring);
@@ -174,6 +177,7 @@ fork_prepare(void)
     arenap_budget_fork_prepare();
     arenap_control_fork_prepare();
     arenap_phantom_fork_prepare();
+    arenap_magazine_fork_prepare();
     arenap_os_fork_prepare();
 }
 
@@ -181,6 +185,7 @@ static void
 fork_done(void)
 {
     arenap_os_fork_done();
+    arenap_magazine_fork_done();
     arenap_phantom_fork_done();
     arenap_control_fork_done();
     arenap_budget_fork_done();
@@ -208,6 +213,7 @@ fork_child(void)
         if (atomic_load(&t->serial) == 0)
             continue;
         atomic_store(&t->attached, ATTACHED_NOT);
+        arenap_magazine_forget(t);
         atomic_store(&t->stop, STOP_RUNS);
         t->is_cleaner = t->relieved = t->collecting = false;
         t->acting = 0;
@@ -230,6 +236,7 @@ static void
 threads_init(void)
 {
     arenap_os_init();
+    arenap_magazine_init();
     arenap_budget_init();
     arenap_trace_init();
     threads.has_key = pthread_key_create(&threads.key, thread_end) == 0;
@@ -286,6 +293,8 @@ arenap_thread_bind(void)
     atomic_store(&self->stack_hi, 0);
     atomic_store(&self->stop_frame, 0);
     self->error[0] = '\0';
+    /* In a child: those of a thread that it does not have. */
+    arenap_scope_drop(self);
     arenap_tls.record = self;
     arenap_tls.serial = atomic_fetch_add(&threads.last_serial, 2) + 2;
     atomic_store_explicit(&self->serial, arenap_tls.serial,

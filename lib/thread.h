@@ -19,6 +19,7 @@
 #include "chunk.h"
 #include "control.h"
 #include "internal.h"
+#include "magazine.h"
 
 enum attached {
     ATTACHED_NOT,
@@ -74,6 +75,7 @@ struct thread {
     /* Free collected blocks, by granules; good for one cycle. */
     void *list[LIST_KINDS][LIST_CLASSES];
     uint64_t list_cycle; /* collections by then */
+    struct bins bins;    /* free heap blocks at hand */
     struct piece piece[THREAD_PIECES];
     struct control_ring ring;
     /* --- the rest --- */
@@ -101,6 +103,7 @@ struct thread {
     _Atomic uintptr_t sleep_frame; /* of who went to sleep last */
     size_t heap_unaccounted; /* bytes since the last update; heap.c */
     struct counts heap;
+    struct scope *scope; /* innermost, or NULL; scope.h */
     char error[256];
 } __attribute__((aligned(64)));
 

@@ -7,6 +7,7 @@
  *   start.c    the beginning, the environment
  *   report.c   figures, faults, the end
  *   memory.c   malloc and its family
+ *   scopes.c   the same, of threads that have pushed an arena
  *   threads.c  threads, fork, libraries
  *   spawn.c    processes that a thread waits for asleep
  *   kernel.c   pointers that only the kernel holds
@@ -57,6 +58,15 @@ enum mode {
 
 extern _Atomic int arenap_mode;
 
+/* How most calls of malloc and free are answered; follows the mode. */
+enum answer {
+    ANSWER_SLOWLY,
+    ANSWER_AT_HAND, /* from what the thread has at hand, if it has */
+    ANSWER_SYSTEM   /* by libc, accounted: nothing was ever collected */
+};
+
+extern _Atomic int arenap_answer;
+
 struct options {
     size_t gc_every;  /* bytes; 0: as the collector sees fit */
     bool ignore_free; /* leave all to the collector */
@@ -65,8 +75,23 @@ struct options {
 };
 extern struct options arenap_options;
 
-/* The call is libarena's own: depth. */
+/* The call is libarena's own: depth.  With INSIDE_SCOPED in it the thread has
+ * pushed an arena, so that one test finds both. */
 extern INTERPOSE_TLS unsigned arenap_inside;
+
+#define INSIDE_SCOPED (1u << 31)
+
+static inline bool
+arenap_is_inside(void)
+{
+    return (arenap_inside & ~INSIDE_SCOPED) != 0;
+}
+
+static inline bool
+arenap_is_scoped(void)
+{
+    return UNLIKELY((arenap_inside & INSIDE_SCOPED) != 0);
+}
 
 static inline int
 arenap_mode_now(void)
@@ -81,24 +106,32 @@ void arenap_mode_give_up(void);
  * none. */
 void *arenap_real_find(const char *name);
 
-/* One place where REAL is used.  All of them lie in a section of their own,
- * and are filled when the library starts: to look for a function takes locks
- * of the loader's, which a signal handler cannot. */
+/* libc's own, whatever lies between: a program that is linked with another
+ * allocator has that one's first. */
+void *arenap_libc_find(const char *name);
+
+/* One place where a function is looked for.  All of them lie in a section of
+ * their own, and are filled when the library starts: to look takes locks of
+ * the loader's, which a signal handler cannot. */
 struct real {
     const char *name;
+    void *(*find)(const char *name);
     _Atomic(void *) function;
-};
+} __attribute__((aligned(32))); /* so that nothing lies between them */
 
-/* REAL(name): libc's function of that name. */
-#define REAL(name_)                                                           \
+/* REAL(name): the next function of that name, LIBC(name): libc's own. */
+#define REAL(name) FOUND(arenap_real_find, name)
+#define LIBC(name) FOUND(arenap_libc_find, name)
+#define FOUND(find_, name_)                                                   \
     (__extension__({                                                          \
         static struct real real_                                              \
-            __attribute__((section("arena_real"), used)) = {#name_, NULL};    \
+            __attribute__((section("arena_real"), used)) = {                  \
+                #name_, find_, NULL};                                         \
         void *found_ = atomic_load_explicit(&real_.function,                  \
                                             memory_order_relaxed);            \
                                                                               \
         if (UNLIKELY(found_ == NULL)) {                                       \
-            found_ = arenap_real_find(#name_);                                \
+            found_ = find_(#name_);                                           \
             atomic_store(&real_.function, found_);                            \
         }                                                                     \
         (__typeof__(&name_))found_;                                           \
@@ -130,6 +163,18 @@ void arenap_report_fork_child(void);
 
 /* Give back what this thread has reserved in advance. */
 void arenap_memory_settle(void);
+
+/* --- scopes.c: on a thread that has pushed an arena --- */
+
+/* The address that a function of malloc's will return to. */
+#define CALLER __builtin_return_address(0)
+
+void *arenap_scopes_alloc(size_t size, const void *caller);
+void *arenap_scopes_calloc(size_t count, size_t size, const void *caller);
+void *arenap_scopes_memalign(size_t align, size_t size, const void *caller);
+void *arenap_scopes_realloc(void *block, size_t size, const void *caller);
+
+void arenap_scopes_start(void);
 
 /* --- threads.c --- */
 

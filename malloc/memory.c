@@ -21,6 +21,8 @@ void *arena_legacy_memalign(size_t align, size_t size);
 
 /* --- Collected memory --- */
 
+/* The call is the program's, which has pushed no arena, and what it gets is
+ * collected. */
 static bool
 collects(void)
 {
@@ -62,7 +64,7 @@ collected_free(void *block)
     bool ours;
 
     /* While the process forks the collector cannot be asked to free. */
-    if (UNLIKELY(arenap_inside != 0))
+    if (UNLIKELY(arenap_is_inside()))
         return arena_interpose_room(block) != NOT_OURS;
     arenap_inside++;
     errno = 0;
@@ -98,42 +100,53 @@ static INTERPOSE_TLS size_t credit;
 static bool
 accounts(void)
 {
-    return arenap_mode_now() == MODE_EXPLICIT && arenap_inside == 0;
+    return LIKELY(arenap_mode_now() == MODE_EXPLICIT && !arenap_is_inside());
+}
+
+static __attribute__((noinline)) bool
+credit_borrow(size_t size)
+{
+    size_t more = size - credit;
+    bool done = true;
+
+    arenap_inside++;
+    if (arena_reserve(more + CREDIT_STEP) == 0)
+        credit += more + CREDIT_STEP;
+    else if (arena_reserve(more) == 0)
+        credit += more;
+    else
+        done = false;
+    arenap_inside--;
+    if (done)
+        credit -= size;
+    return done;
 }
 
 static bool
 credit_take(size_t size)
 {
-    bool done = true;
+    if (UNLIKELY(credit < size))
+        return credit_borrow(size);
+    credit -= size;
+    return true;
+}
 
-    if (credit < size) {
-        size_t more = size - credit;
-
-        arenap_inside++;
-        if (arena_reserve(more + CREDIT_STEP) == 0)
-            credit += more + CREDIT_STEP;
-        else if (arena_reserve(more) == 0)
-            credit += more;
-        else
-            done = false;
-        arenap_inside--;
-    }
-    if (done)
-        credit -= size;
-    return done;
+static __attribute__((noinline)) void
+credit_return(void)
+{
+    arenap_inside++;
+    /* What was not taken, before the beginning, cannot be given back. */
+    arena_unreserve(credit - CREDIT_STEP);
+    arenap_inside--;
+    credit = CREDIT_STEP;
 }
 
 static void
 credit_give(size_t size)
 {
     credit += size;
-    if (credit <= 2 * CREDIT_STEP)
-        return;
-    arenap_inside++;
-    /* What was not taken, before the beginning, cannot be given back. */
-    arena_unreserve(credit - CREDIT_STEP);
-    arenap_inside--;
-    credit = CREDIT_STEP;
+    if (UNLIKELY(credit > 2 * CREDIT_STEP))
+        credit_return();
 }
 
 void
@@ -149,17 +162,20 @@ arenap_memory_settle(void)
     arenap_inside--;
 }
 
+/* The bytes that a block of libc's takes: the word before it has them, and
+ * three flags. */
 static size_t
 system_size(void *block)
 {
-    return REAL(malloc_usable_size)(block);
+    return ((size_t *)block)[-1] & ~(size_t)7;
 }
 
 /* A block of libc's, or NULL: taken from the budget, or given back. */
 static void *
 system_account(void *block)
 {
-    if (block == NULL || !accounts() || credit_take(system_size(block)))
+    if (UNLIKELY(block == NULL) || !accounts()
+        || LIKELY(credit_take(system_size(block))))
         return block;
     __libc_free(block);
     errno = ENOMEM;
@@ -229,15 +245,25 @@ system_memalign(size_t align, size_t size)
     return system_account(__libc_memalign(align, size));
 }
 
-/* --- The functions --- */
+/* --- The functions: the short ways first --- */
 
-INTERPOSE void *
-malloc(size_t size)
+static enum answer
+answer(void)
+{
+    return LIKELY(arenap_inside == 0)
+               ? (enum answer)atomic_load_explicit(&arenap_answer,
+                                                   memory_order_relaxed)
+               : ANSWER_SLOWLY;
+}
+
+static __attribute__((noinline)) void *
+malloc_slowly(size_t size, const void *caller)
 {
     void *block;
 
     if (!collects())
-        return system_account(__libc_malloc(size));
+        return arenap_is_scoped() ? arenap_scopes_alloc(size, caller)
+                                  : system_account(__libc_malloc(size));
     collected_begin(size);
     block = arena_malloc(size);
     collected_end();
@@ -247,12 +273,30 @@ malloc(size_t size)
 }
 
 INTERPOSE void *
-calloc(size_t count, size_t size)
+malloc(size_t size)
+{
+    enum answer how = answer();
+    void *block;
+
+    if (how == ANSWER_AT_HAND) {
+        block = arena_interpose_alloc_at_hand(size);
+        if (LIKELY(block != NULL))
+            return block;
+    } else if (how == ANSWER_SYSTEM) {
+        return system_account(__libc_malloc(size));
+    }
+    return malloc_slowly(size, CALLER);
+}
+
+static __attribute__((noinline)) void *
+calloc_slowly(size_t count, size_t size, const void *caller)
 {
     void *block;
 
     if (!collects())
-        return system_account(__libc_calloc(count, size));
+        return arenap_is_scoped()
+                   ? arenap_scopes_calloc(count, size, caller)
+                   : system_account(__libc_calloc(count, size));
     collected_begin(size);
     block = arena_calloc(count, size);
     collected_end();
@@ -262,8 +306,21 @@ calloc(size_t count, size_t size)
     return block;
 }
 
-INTERPOSE void
-free(void *block)
+INTERPOSE void *
+calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    void *block;
+
+    if (answer() == ANSWER_AT_HAND
+        && !__builtin_mul_overflow(count, size, &bytes)
+        && (block = arena_interpose_alloc_at_hand(bytes)) != NULL)
+        return memset(block, 0, bytes);
+    return calloc_slowly(count, size, CALLER);
+}
+
+static __attribute__((noinline)) void
+free_slowly(void *block)
 {
     int saved = errno;
 
@@ -272,6 +329,24 @@ free(void *block)
     if (arenap_mode_now() == MODE_EARLY || !collected_free(block))
         system_free(block);
     errno = saved;
+}
+
+INTERPOSE void
+free(void *block)
+{
+    enum answer how = answer();
+
+    if (how == ANSWER_AT_HAND) {
+        if (LIKELY(arena_interpose_free_at_hand(block)))
+            return;
+    } else if (how == ANSWER_SYSTEM) {
+        if (LIKELY(block != NULL)) {
+            credit_give(system_size(block));
+            __libc_free(block);
+        }
+        return;
+    }
+    free_slowly(block);
 }
 
 INTERPOSE void
@@ -293,13 +368,29 @@ realloc_away(void *block, size_t room, size_t size)
     return moved;
 }
 
-INTERPOSE void *
-realloc(void *block, size_t size)
+/* While nothing may be collected, or freed. */
+static void *
+realloc_uncollected(void *block, size_t room, size_t size)
+{
+    if (arena_interpose_in_arena(block)) {
+        room = arena_interpose_extent(block);
+        return room != 0 ? realloc_away(block, room, size) : NULL;
+    }
+    return size <= room && size >= room / 2 ? block
+                                            : realloc_away(block, room, size);
+}
+
+static void *
+realloc_for(void *block, size_t size, const void *caller)
 {
     size_t room;
 
+    if (arenap_is_scoped())
+        return arenap_scopes_realloc(block, size, caller);
     if (block == NULL)
         return malloc(size);
+    if (answer() == ANSWER_SYSTEM)
+        return system_realloc(block, size);
     room = collected_room(block);
     if (room == NOT_OURS)
         return system_realloc(block, size);
@@ -308,15 +399,19 @@ realloc(void *block, size_t size)
         return NULL;
     }
     if (!collects() || arenap_options.ignore_free)
-        return size <= room && size >= room / 2
-                   ? block
-                   : realloc_away(block, room, size);
+        return realloc_uncollected(block, room, size);
     collected_begin(size);
     block = arena_realloc(block, size);
     collected_end();
     if (UNLIKELY(block == NULL))
         arenap_report_fault("realloc(%zu): %s", size, arena_error());
     return block;
+}
+
+INTERPOSE void *
+realloc(void *block, size_t size)
+{
+    return realloc_for(block, size, CALLER);
 }
 
 INTERPOSE void *
@@ -328,16 +423,18 @@ reallocarray(void *block, size_t count, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return realloc(block, bytes);
+    return realloc_for(block, bytes, CALLER);
 }
 
-INTERPOSE void *
-memalign(size_t align, size_t size)
+static void *
+memalign_for(size_t align, size_t size, const void *caller)
 {
     void *block;
 
     if (!collects())
-        return system_memalign(align, size);
+        return arenap_is_scoped()
+                   ? arenap_scopes_memalign(align, size, caller)
+                   : system_memalign(align, size);
     collected_begin(size);
     block = arena_legacy_memalign(align, size);
     collected_end();
@@ -348,9 +445,15 @@ memalign(size_t align, size_t size)
 }
 
 INTERPOSE void *
+memalign(size_t align, size_t size)
+{
+    return memalign_for(align, size, CALLER);
+}
+
+INTERPOSE void *
 aligned_alloc(size_t align, size_t size)
 {
-    return memalign(align, size);
+    return memalign_for(align, size, CALLER);
 }
 
 INTERPOSE int
@@ -366,7 +469,7 @@ posix_memalign(void **out, size_t align, size_t size)
                             align, sizeof(void *));
         return EINVAL;
     }
-    block = memalign(align, size);
+    block = memalign_for(align, size, CALLER);
     errno = saved;
     if (block == NULL)
         return ENOMEM;
@@ -379,7 +482,7 @@ posix_memalign(void **out, size_t align, size_t size)
 INTERPOSE void *
 valloc(size_t size)
 {
-    return memalign(PAGE, size);
+    return memalign_for(PAGE, size, CALLER);
 }
 
 INTERPOSE void *
@@ -389,7 +492,7 @@ pvalloc(size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return memalign(PAGE, (size + PAGE - 1) & ~(PAGE - 1));
+    return memalign_for(PAGE, (size + PAGE - 1) & ~(PAGE - 1), CALLER);
 }
 
 INTERPOSE size_t
@@ -400,7 +503,7 @@ malloc_usable_size(void *block)
     if (block == NULL)
         return 0;
     room = collected_room(block);
-    return room != NOT_OURS ? room : system_size(block);
+    return room != NOT_OURS ? room : REAL(malloc_usable_size)(block);
 }
 
 /* --- What else malloc.h has --- */
@@ -408,12 +511,12 @@ malloc_usable_size(void *block)
 INTERPOSE int
 malloc_trim(size_t pad)
 {
-    if (collects()) {
+    if (arenap_mode_now() == MODE_COLLECT && !arenap_is_inside()) {
         arenap_inside++;
         arena_interpose_collect();
         arenap_inside--;
     }
-    return REAL(malloc_trim)(pad);
+    return LIBC(malloc_trim)(pad);
 }
 
 /* There is nothing to choose here; it is no error to try. */

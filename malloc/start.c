@@ -17,6 +17,7 @@
 #include "interposer.h"
 
 _Atomic int arenap_mode = MODE_EARLY;
+_Atomic int arenap_answer = ANSWER_SLOWLY;
 struct options arenap_options;
 INTERPOSE_TLS unsigned arenap_inside;
 
@@ -33,6 +34,23 @@ arenap_real_find(const char *name)
     return function;
 }
 
+void *
+arenap_libc_find(const char *name)
+{
+    int saved = errno;
+    void *libc, *function = NULL;
+
+    arenap_inside++;
+    libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+    if (libc != NULL) {
+        function = dlsym(libc, name);
+        dlclose(libc);
+    }
+    arenap_inside--;
+    errno = saved;
+    return function != NULL ? function : arenap_real_find(name);
+}
+
 /* Of all places in the library; the linker knows where they are. */
 extern struct real __start_arena_real[], __stop_arena_real[];
 
@@ -40,7 +58,7 @@ static void
 real_find_all(void)
 {
     for (struct real *r = __start_arena_real; r < __stop_arena_real; r++)
-        atomic_store(&r->function, arenap_real_find(r->name));
+        atomic_store(&r->function, r->find(r->name));
 }
 
 /* --- What libarena and the collector call --- */
@@ -72,8 +90,8 @@ bypass(void)
         {"aligned_alloc", (void *)__libc_memalign},
         {"pthread_create", (void *)arenap_threads_create_quietly},
         {"pthread_getattr_np", (void *)arenap_threads_attr_quietly},
-        BYPASS(malloc_usable_size),
-        BYPASS(malloc_trim),
+        {"malloc_usable_size", (void *)LIBC(malloc_usable_size)},
+        {"malloc_trim", (void *)LIBC(malloc_trim)},
         BYPASS(sigaction),
         BYPASS(signal),
         BYPASS(pthread_sigmask),
@@ -143,6 +161,7 @@ void
 arenap_mode_give_up(void)
 {
     arenap_report_reason("threads do not stop");
+    atomic_store(&arenap_answer, ANSWER_SLOWLY);
     atomic_store(&arenap_mode, MODE_EXPLICIT);
 }
 
@@ -164,6 +183,9 @@ interposer_start(void)
     real_find_all();
     arenap_report_start();
     bypass();
+    /* What libarena begins with asks libc for memory, which must not be
+     * accounted before it has begun. */
+    (void)arena_error();
     if (wants_collection()) {
         if (arena_interpose_start(arenap_signals_suspend(),
                                   arenap_signals_restart())
@@ -173,7 +195,12 @@ interposer_start(void)
             arenap_report_reason(arena_error());
     }
     arenap_threads_start();
+    arenap_scopes_start();
     atomic_store(&arenap_mode, mode);
+    if (mode == MODE_EXPLICIT)
+        atomic_store(&arenap_answer, ANSWER_SYSTEM);
+    else if (arenap_options.gc_every == 0 && !arenap_options.ignore_free)
+        atomic_store(&arenap_answer, ANSWER_AT_HAND);
     arenap_inside--;
     errno = saved;
 }

@@ -58,7 +58,7 @@ errand_new(void *arg)
 static bool
 is_plain(void)
 {
-    return arenap_mode_now() == MODE_EARLY || arenap_inside != 0;
+    return arenap_mode_now() == MODE_EARLY || arenap_is_inside();
 }
 
 static void *

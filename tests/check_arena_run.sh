@@ -191,6 +191,10 @@ says '^victim: faults: 3$'
 says '^victim: collect, '
 grep -q before "$report" && fault "what was in the file stays"
 
+expect 0 '' '' --report "$report" "$victim" free_twice
+says '^fault: free: the block at 0x[0-9a-f]* has been freed already$'
+says '^victim: faults: 1$'
+
 # Faults that end the process, as they do without the library.
 for case in free_inside free_large_twice free_static realloc_inside; do
     expect 134 '' '(): invalid pointer' --report "$report" "$victim" $case
@@ -277,5 +281,53 @@ ${CC:-cc} -fno-builtin -o "$tmp/linked" "$tmp/linked.c" \
     -Wl,-rpath,"$build/malloc/.libs" || fault "cannot be linked"
 ARENA_STATS=1 "$tmp/linked" >"$tmp/out" 2>"$tmp/err" || fault "linked: fails"
 grep -q '^arena: collect, ' "$tmp/err" || fault "linked: does not collect"
+
+# --- A program that is linked with an allocator of its own --------------------
+
+cat >"$tmp/other.c" <<'END'
+#include <stdlib.h>
+
+size_t
+malloc_usable_size(void *block)
+{
+    (void)block;
+    abort(); /* none of its blocks */
+}
+
+int
+malloc_trim(size_t pad)
+{
+    (void)pad;
+    abort();
+}
+
+int
+other(void)
+{
+    return 1;
+}
+END
+cat >"$tmp/user.c" <<'END'
+#include <malloc.h>
+#include <stdlib.h>
+
+int other(void);
+
+int
+main(void)
+{
+    char *block = malloc(1000);
+
+    block = realloc(block, 3000 * (size_t)other());
+    malloc_trim(0);
+    return malloc_usable_size(block) < 3000;
+}
+END
+# shellcheck disable=SC2086
+${CC:-cc} -shared -fPIC -o "$tmp/libother.so" "$tmp/other.c" \
+    && ${CC:-cc} -fno-builtin -o "$tmp/user" "$tmp/user.c" -L"$tmp" -lother \
+        -Wl,-rpath,"$tmp" || fault "cannot be linked with its own"
+expect 0 '' '' "$tmp/user"
+expect 0 '' '' --mode explicit "$tmp/user"
 
 exit "$status"

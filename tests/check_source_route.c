@@ -118,7 +118,91 @@ END_TEST
 START_TEST(test_blocks_that_libc_grows_or_frees_are_taken_back)
 {
     expect_right(route_pattern());
+    expect_right(route_registers());
     expect_right(route_vector());
+}
+END_TEST
+
+/* --- Bad input --- */
+
+static void
+expect_refused(void *block)
+{
+    errno = ERRNO_UNTOUCHED;
+    route_free(block);
+    ck_assert_int_eq(errno, ERRNO_UNTOUCHED);
+    expect_fail(route_realloc(block, 200), EINVAL, "");
+}
+
+/* Where libc's malloc ends the program, at best, nothing happens. */
+START_TEST(test_wild_pointers_are_neither_freed_nor_grown)
+{
+    static char variable[64];
+    char *block = route_realloc(NULL, 3000), local[64];
+
+    fill_block(block, 3000, 1);
+    expect_refused(block + 16);
+    expect_refused(block + 1);
+    expect_refused(variable + 16);
+    expect_refused(local);
+    expect_refused((void *)(uintptr_t)16);
+    expect_refused((void *)(uintptr_t)expect_refused);
+    expect_refused((void *)~(uintptr_t)15);
+    ck_assert(block_holds(block, 3000, 1));
+    route_free(block);
+    /* Twice. */
+    expect_refused(block);
+}
+END_TEST
+
+START_TEST(test_impossible_sizes_and_alignments_fail)
+{
+    expect_right(route_impossible());
+}
+END_TEST
+
+/* libc keeps the stream: what it writes to does not go with an arena. */
+START_TEST(test_memstream_is_not_in_a_pushed_arena)
+{
+    arena_options_t options = ARENA_OPTIONS_INIT;
+    arena_t *arena;
+    char *text;
+    size_t size;
+    FILE *stream;
+
+    options.flags = ARENA_TRACED;
+    arena = arena_open(ARENA_CONFINED, &options);
+    expect_ok(arena_push(arena));
+    stream = arena_legacy_open_memstream(&text, &size);
+    ck_assert_int_ge(fprintf(stream, "%01000d", 1), 1000);
+    expect_ok(arena_pop());
+    expect_ok(arena_close(arena));
+    ck_assert_int_eq(fclose(stream), 0);
+    ck_assert_ptr_eq(arena_of(text), arena_implicit());
+    ck_assert_uint_eq(strlen(text), 1000);
+    arena_free(text);
+}
+END_TEST
+
+START_TEST(test_what_is_freed_can_be_ignored)
+{
+    char *block = arena_malloc(100), *moved;
+
+    fill_block(block, 100, 2);
+    arena_legacy_ignore(block);
+    ck_assert_ptr_eq(arena_legacy_realloc_keep(block, 50), block);
+    moved = arena_legacy_reallocarray_keep(block, 50, 100);
+    ck_assert_ptr_ne(moved, block);
+    memset(moved + 100, 1, 4900);
+    ck_assert(block_holds(block, 100, 2) && block_holds(moved, 100, 2));
+    ck_assert_ptr_null(arena_legacy_realloc_keep(block, 0));
+    ck_assert(block_holds(block, 100, 2));
+    expect_fail(arena_legacy_reallocarray_keep(block, SIZE_MAX, 2), ENOMEM,
+                "large");
+    expect_fail(arena_legacy_realloc_keep(block + 1, 50), EINVAL, "");
+    block = arena_legacy_realloc_keep(NULL, 10);
+    ck_assert_ptr_nonnull(block);
+    arena_free(block);
 }
 END_TEST
 
@@ -392,6 +476,10 @@ source_route_suite(void)
     tcase_add_test(program, test_names_of_files_are_found);
     tcase_add_test(program,
                    test_blocks_that_libc_grows_or_frees_are_taken_back);
+    tcase_add_test(program, test_wild_pointers_are_neither_freed_nor_grown);
+    tcase_add_test(program, test_impossible_sizes_and_alignments_fail);
+    tcase_add_test(program, test_memstream_is_not_in_a_pushed_arena);
+    tcase_add_test(program, test_what_is_freed_can_be_ignored);
     suite_add_tcase(s, program);
 
     tcase_set_timeout(threads, 60);

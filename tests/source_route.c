@@ -196,6 +196,34 @@ route_errno(void)
     return NULL;
 }
 
+/* As glibc documents. */
+const char *
+route_impossible(void)
+{
+    volatile size_t most = SIZE_MAX, odd = 24, tiny = 2;
+    char place, *untouched = &place;
+    void *block = untouched;
+
+    errno = 0;
+    NEED(malloc(most) == NULL && errno == ENOMEM);
+    errno = 0;
+    NEED(realloc(NULL, most - 100) == NULL && errno == ENOMEM);
+    errno = 0;
+    NEED(memalign(4096, most - 4096) == NULL && errno == ENOMEM);
+    errno = 0;
+    NEED(valloc(most) == NULL && errno == ENOMEM);
+    errno = 0;
+    NEED(pvalloc(most) == NULL && errno == ENOMEM);
+    errno = 0;
+    NEED(memalign(most, 1) == NULL && errno == EINVAL);
+    errno = 77;
+    NEED(posix_memalign(&block, odd, 8) == EINVAL);
+    NEED(posix_memalign(&block, tiny, 8) == EINVAL);
+    NEED(posix_memalign(&block, 64, most) == ENOMEM);
+    NEED(errno == 77 && block == untouched);
+    return NULL;
+}
+
 void
 route_free(void *block)
 {
@@ -490,6 +518,33 @@ route_pattern(void)
     pattern.allocated = 16;
     NEED(re_compile_pattern("b", 1, &pattern) == NULL);
     NEED(re_search(&pattern, "aaB", 3, 0, 3, NULL) == 2);
+    regfree(&pattern);
+    return NULL;
+}
+
+/* Registers that the program allocated, too few of them. */
+const char *
+route_registers(void)
+{
+    struct re_pattern_buffer pattern;
+    struct re_registers regs;
+
+    memset(&pattern, 0, sizeof pattern);
+    re_syntax_options = RE_SYNTAX_POSIX_EXTENDED;
+    NEED(re_compile_pattern("(b)(c*)(d)", 10, &pattern) == NULL);
+    regs.num_regs = 2;
+    regs.start = malloc(2 * sizeof *regs.start);
+    regs.end = malloc(2 * sizeof *regs.end);
+    pattern.regs_allocated = REGS_REALLOCATE;
+    NEED(re_search(&pattern, "aabccd", 6, 0, 6, &regs) == 2);
+    NEED(regs.num_regs >= 4 && regs.start[3] == 5 && regs.end[2] == 5);
+    regs.start = realloc(regs.start, 100 * sizeof *regs.start);
+    regs.end = realloc(regs.end, 100 * sizeof *regs.end);
+    regs.num_regs = 100;
+    NEED(re_match(&pattern, "bd", 2, 0, &regs) == 2);
+    NEED(regs.start[2] == 1 && regs.end[2] == 1);
+    free(regs.start);
+    free(regs.end);
     regfree(&pattern);
     return NULL;
 }

@@ -29,6 +29,7 @@ const char *route_pointers(void);
 const char *route_names(void);
 const char *route_own_arena(void);
 const char *route_errno(void);
+const char *route_impossible(void);
 const char *route_print(void);
 const char *route_print_fortified(void);
 const char *route_lines(void);
@@ -39,6 +40,7 @@ const char *route_paths(void);
 const char *route_scandir(void);
 const char *route_tempnam(void);
 const char *route_pattern(void);
+const char *route_registers(void);
 const char *route_vector(void);
 
 /* Start a thread whose argument is the only pointer to a block.  It waits

@@ -45,9 +45,9 @@ ARENA_API void *arena_calloc(size_t count, size_t size)
 /** As realloc; size 0 frees the block and gives NULL.  A block that libc
  *  allocated stays libc's, a block of the implicit arena becomes one of the
  *  heap.
- *  @return as arena_malloc, and EINVAL: a block of an explicit arena, whose
- *          size is not known; no block, or one freed before, if that can be
- *          told. */
+ *  @return as arena_malloc, and EINVAL: no block, or one freed before, if that
+ *          can be told; EPERM: a block that arena_alloc gave of an arena
+ *          confined to another thread, whose size is not known here. */
 ARENA_API void *arena_realloc(void *block, size_t size) ARENA_ATTR_SIZE(2);
 
 /** As arena_realloc of count * size bytes, overflow-checked. */
@@ -71,6 +71,56 @@ ARENA_API size_t arena_usable_size(void *block);
  *  @return 0; or -1 with errno set: EINVAL: unknown; ENOTSUP: the mappings
  *          cannot be read here. */
 ARENA_API int arena_set_roots(arena_roots_t roots);
+
+/* --- Scopes ------------------------------------------------------------ */
+
+/**
+ * From now on, let malloc take from an arena on the calling thread: whatever
+ * the code that is called meanwhile forgets goes with the arena.  Nests.
+ *
+ * That is arena_malloc and its family, the functions that arena/malloc.h
+ * renames, but open_memstream, and under libarena-malloc malloc itself: there
+ * what libc, the loader, libstdc++ (operator new, too), the collector and
+ * this library ask for stays on the heap, so also what strdup or getline of
+ * libc's give.
+ *
+ * A block from the arena
+ *   - is zero-filled, and has a header of 16 bytes;
+ *   - is not freed by arena_free or free, which do nothing then: in or after
+ *     the scope, on any thread, as long as the arena is open.  A free after
+ *     that is one of memory that is gone, as twice is elsewhere;
+ *   - stays in the arena when it is reallocated while that is pushed on the
+ *     thread, in place if it is the last one there; else it is copied to
+ *     where malloc takes from then.  So is a block that arena_alloc gave, of
+ *     any arena, with more than its bytes, since its size is not known.
+ * A block of the heap stays one when it is reallocated: who holds it may not
+ * know of the scope.
+ *
+ * When the arena is closed, over its limit, or being reset, malloc fails with
+ * ENOMEM: arena_error() says why.  It does not go back to the heap before
+ * arena_pop.  A thread that ends pops what it has pushed, in the last round
+ * of its thread-specific destructors; a child of fork keeps what the thread
+ * that called it has.
+ *
+ * @param arena  a confined, shared or auto arena with ARENA_TRACED; an auto
+ *               arena is kept alive until it is popped
+ *
+ * @return 0; or -1 with errno set:
+ *         EINVAL  NULL, or not ARENA_TRACED, as the global and the implicit
+ *                 arena never are: a block may hold the only pointer to a
+ *                 collected one
+ *         EPERM   confined to another thread
+ *         ESTALE  closed
+ *         ENOMEM  the system refused
+ *
+ * Threads: confined: its owner; else any.  Collects: may.
+ * As MemoryContextSwitchTo of PostgreSQL, which its palloc takes from.
+ */
+ARENA_API int arena_push(arena_t *arena);
+
+/** Undo the last arena_push of the calling thread.
+ *  @return 0; or -1 with errno EINVAL: it has pushed nothing. */
+ARENA_API int arena_pop(void);
 
 #ifdef __cplusplus
 }

@@ -25,7 +25,13 @@
  * frees or reallocates a block of the program's.  That library must be
  * compiled so, too.
  *
+ * C++ may be compiled so as well; new and delete, which are functions of its
+ * library's, are not renamed.
+ *
  * What takes an option on the command line:
+ *   - A program that frees what it still uses: -DARENA_IGNORE_FREE.  Then free
+ *     and cfree do nothing, realloc leaves the old block as it was, and the
+ *     collector alone frees.  For all files, or for those that free wrongly.
  *   - A function of the program's own that has one of the names below (its
  *     own scandir, say) is renamed like its callers; but gcc does not rename
  *     it in a file that defines it and never declares it before.  If it is
@@ -62,6 +68,20 @@
 #ifndef calloc
 #pragma redefine_extname calloc arena_legacy_calloc
 #endif
+#ifdef ARENA_IGNORE_FREE
+#ifndef realloc
+#pragma redefine_extname realloc arena_legacy_realloc_keep
+#endif
+#ifndef reallocarray
+#pragma redefine_extname reallocarray arena_legacy_reallocarray_keep
+#endif
+#ifndef free
+#pragma redefine_extname free arena_legacy_ignore
+#endif
+#ifndef cfree
+#pragma redefine_extname cfree arena_legacy_ignore
+#endif
+#else
 #ifndef realloc
 #pragma redefine_extname realloc arena_legacy_realloc
 #endif
@@ -73,6 +93,7 @@
 #endif
 #ifndef cfree
 #pragma redefine_extname cfree arena_legacy_free
+#endif
 #endif
 #ifndef aligned_alloc
 #pragma redefine_extname aligned_alloc arena_legacy_aligned_alloc
@@ -181,6 +202,18 @@ arena_legacy_get_current_dir_name
 #ifndef re_compile_pattern
 #pragma redefine_extname re_compile_pattern arena_legacy_re_compile_pattern
 #endif
+#ifndef re_match
+#pragma redefine_extname re_match arena_legacy_re_match
+#endif
+#ifndef re_match_2
+#pragma redefine_extname re_match_2 arena_legacy_re_match_2
+#endif
+#ifndef re_search
+#pragma redefine_extname re_search arena_legacy_re_search
+#endif
+#ifndef re_search_2
+#pragma redefine_extname re_search_2 arena_legacy_re_search_2
+#endif
 #ifndef argz_append
 #pragma redefine_extname argz_append arena_legacy_argz_append
 #endif
@@ -232,16 +265,25 @@ arena_legacy_get_current_dir_name
  * The price: a call of a static function, or a use of a variable, that has
  * such a name itself and stands before its definition is renamed, too.  No
  * file that includes stdlib.h can have one.
+ *
+ * The assembler ignores the comments.  Scripts that use the preprocessor's
+ * output, configure scripts of gnulib's among them, ignore lines that have a
+ * number sign, as those of pragmas do.
  */
 #ifndef ARENA_MALLOC_NO_ASSEMBLY
-__asm__(".set malloc, arena_legacy_malloc");
-__asm__(".set calloc, arena_legacy_calloc");
-__asm__(".set realloc, arena_legacy_realloc");
-__asm__(".set free, arena_legacy_free");
-__asm__(".set scandir64, arena_legacy_scandir64");
+__asm__(".set malloc, arena_legacy_malloc /*#*/");
+__asm__(".set calloc, arena_legacy_calloc /*#*/");
+#ifdef ARENA_IGNORE_FREE
+__asm__(".set realloc, arena_legacy_realloc_keep /*#*/");
+__asm__(".set free, arena_legacy_ignore /*#*/");
+#else
+__asm__(".set realloc, arena_legacy_realloc /*#*/");
+__asm__(".set free, arena_legacy_free /*#*/");
+#endif
+__asm__(".set scandir64, arena_legacy_scandir64 /*#*/");
 #if defined(_FORTIFY_SOURCE) && _FORTIFY_SOURCE > 0
-__asm__(".set realpath, arena_legacy_realpath");
-__asm__(".set getcwd, arena_legacy_getcwd");
+__asm__(".set realpath, arena_legacy_realpath /*#*/");
+__asm__(".set getcwd, arena_legacy_getcwd /*#*/");
 #endif
 #endif
 

@@ -1,0 +1,572 @@
+/* magazine.c: see magazine.h. */
+
+#include "config.h"
+
+#include <pthread.h>
+
+#include "blockmap.h"
+#include "collector.h"
+#include "magazine.h"
+#include "os.h"
+#include "thread.h"
+
+/* What a thread keeps of a class: bytes in a magazine, and blocks at least. */
+#define MAGAZINE_BYTES ((uint32_t)8 * 1024)
+#define MAGAZINE_LEAST 2u
+
+/* Blocks of whole pages can become others at once if they are given back: the
+ * depot keeps so many bytes of them. */
+#define DEPOT_PAGES ((size_t)256 << 10)
+
+static struct {
+    pthread_mutex_t lock;
+    uint64_t cycle; /* collections by then; else all is stale */
+    _Atomic(struct magazine *) full[SIZECLASSES];
+    struct magazine *empty;
+    size_t pages; /* bytes in classes of whole pages */
+    _Atomic size_t count, bytes;
+} depot = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+uintptr_t arenap_magazine_key;
+
+static struct magazine *
+magazine_of(void **slot)
+{
+    return (struct magazine *)(void *)((char *)slot
+                                       - offsetof(struct magazine, slot));
+}
+
+/* Odd and with the highest bit set, so no address; else different in each
+ * process, so that no program has it in its data. */
+void
+arenap_magazine_init(void)
+{
+    arenap_magazine_key =
+        (uintptr_t)arenap_os_random() | (uintptr_t)1
+        | (uintptr_t)1 << (8 * sizeof(uintptr_t) - 1);
+}
+
+static uint32_t
+bin_room(unsigned class)
+{
+    uint32_t room = MAGAZINE_BYTES / arenap_sizeclass[class].bytes;
+
+    if (room < MAGAZINE_LEAST)
+        return MAGAZINE_LEAST;
+    return room < MAGAZINE_SLOTS ? room : MAGAZINE_SLOTS;
+}
+
+/* Blocks came from the collector, or are left to it: negative. */
+static void
+count_taken(struct thread *self, unsigned class, size_t blocks)
+{
+    arenap_count(&self->heap.count, blocks);
+    arenap_count(&self->heap.requested,
+                 blocks * arenap_sizeclass[class].bytes);
+}
+
+/* --- The depot; its lock is held --- */
+
+static void
+depot_count(unsigned class, size_t blocks)
+{
+    size_t bytes = blocks * arenap_sizeclass[class].bytes;
+
+    atomic_store(&depot.count, atomic_load(&depot.count) + blocks);
+    atomic_store(&depot.bytes, atomic_load(&depot.bytes) + bytes);
+    if (class > SIZECLASS_SMALL)
+        depot.pages += bytes;
+}
+
+static void
+depot_put_empty(struct magazine *magazine)
+{
+    atomic_store(&magazine->count, 0);
+    magazine->next = depot.empty;
+    depot.empty = magazine;
+}
+
+static struct magazine *
+depot_get_empty(void)
+{
+    struct magazine *magazine = depot.empty;
+
+    if (magazine != NULL)
+        depot.empty = magazine->next;
+    else
+        magazine = arenap_os_meta(sizeof *magazine);
+    return magazine;
+}
+
+static void
+depot_put(unsigned class, struct magazine *magazine)
+{
+    magazine->next = atomic_load(&depot.full[class]);
+    atomic_store(&depot.full[class], magazine);
+    depot_count(class, atomic_load(&magazine->count));
+}
+
+static struct magazine *
+depot_get(unsigned class)
+{
+    struct magazine *magazine = atomic_load(&depot.full[class]);
+
+    if (magazine != NULL) {
+        atomic_store(&depot.full[class], magazine->next);
+        depot_count(class, (size_t)0 - atomic_load(&magazine->count));
+    }
+    return magazine;
+}
+
+/* Forget what collections have left to the collector. */
+static void
+depot_refresh(struct thread *self)
+{
+    uint64_t now = arenap_collector_cycle();
+    struct magazine *magazine;
+
+    if (depot.cycle == now)
+        return;
+    for (unsigned class = 1; class < SIZECLASSES; class++)
+        while ((magazine = depot_get(class)) != NULL) {
+            count_taken(self, class,
+                        (size_t)0 - atomic_load(&magazine->count));
+            depot_put_empty(magazine);
+        }
+    depot.cycle = now;
+}
+
+static void
+depot_lock(struct thread *self)
+{
+    pthread_mutex_lock(&depot.lock);
+    depot_refresh(self);
+}
+
+static void
+depot_unlock(void)
+{
+    pthread_mutex_unlock(&depot.lock);
+}
+
+/* --- A thread's bins --- */
+
+/* May this thread have blocks at hand?  Not if a collection would not stop
+ * it. */
+static bool
+bins_allowed(struct thread *self)
+{
+    return !ARENA_DEBUG_STRESS && arenap_collector_is_kept(self);
+}
+
+/* Forget what the last collection has not marked. */
+static void
+bins_refresh(struct thread *self)
+{
+    struct bins *bins = &self->bins;
+    uint64_t now = arenap_collector_cycle();
+
+    if (ARENA_LIKELY(atomic_load(&bins->cycle) == now))
+        return;
+    for (unsigned class = 1; class < SIZECLASSES; class++) {
+        struct bin *bin = &bins->class[class];
+        struct magazine *spare = atomic_load(&bin->spare);
+        size_t dropped = atomic_exchange(&bin->count, 0);
+
+        if (spare != NULL)
+            dropped += atomic_exchange(&spare->count, 0);
+        if (dropped != 0)
+            count_taken(self, class, (size_t)0 - dropped);
+    }
+    atomic_store(&bins->cycle, now);
+}
+
+/* Give a bin its first magazine. */
+static bool
+bin_open(struct thread *self, unsigned class)
+{
+    struct bin *bin = &self->bins.class[class];
+    struct magazine *magazine;
+
+    if (ARENA_LIKELY(atomic_load(&bin->slot) != NULL))
+        return true;
+    depot_lock(self);
+    magazine = depot_get_empty();
+    depot_unlock();
+    if (magazine == NULL)
+        return false;
+    self->bins.used = true;
+    atomic_store(&bin->slot, magazine->slot);
+    atomic_store(&bin->room, bin_room(class));
+    return true;
+}
+
+/* The loaded magazine is empty; the spare one is not. */
+static void
+bin_load_spare(struct bin *bin)
+{
+    struct magazine *empty = magazine_of(atomic_load(&bin->slot));
+    struct magazine *spare = atomic_load(&bin->spare);
+
+    atomic_store(&empty->count, 0);
+    atomic_store(&bin->slot, spare->slot);
+    atomic_store(&bin->count, atomic_load(&spare->count));
+    atomic_store(&bin->spare, empty);
+}
+
+/* The loaded magazine is empty.  What the depot has is good only until a
+ * collection begins, and after that if it was loaded by then. */
+static bool
+bin_load_from_depot(struct thread *self, unsigned class)
+{
+    struct bin *bin = &self->bins.class[class];
+    struct magazine *empty, *full;
+    bool loaded = false;
+
+    if (atomic_load(&depot.full[class]) == NULL)
+        return false;
+    depot_lock(self);
+    full = depot_get(class);
+    if (full != NULL) {
+        uint32_t count = atomic_load(&full->count);
+
+        empty = magazine_of(atomic_load(&bin->slot));
+        atomic_store(&bin->slot, full->slot);
+        atomic_store(&bin->count, count);
+        depot_put_empty(empty);
+        loaded = arenap_collector_cycle() == depot.cycle;
+        if (!loaded) {
+            atomic_store(&bin->count, 0);
+            count_taken(self, class, (size_t)0 - count);
+        }
+    }
+    depot_unlock();
+    return loaded;
+}
+
+/* Both are full: the spare one goes to the depot. */
+static bool
+bin_unload_to_depot(struct thread *self, unsigned class)
+{
+    struct bin *bin = &self->bins.class[class];
+    struct magazine *full = magazine_of(atomic_load(&bin->slot));
+    struct magazine *spare = atomic_load(&bin->spare), *empty = NULL;
+
+    depot_lock(self);
+    if (class <= SIZECLASS_SMALL || depot.pages < DEPOT_PAGES)
+        empty = depot_get_empty();
+    if (empty != NULL) {
+        atomic_store(&full->count, atomic_load(&bin->count));
+        depot_put(class, spare);
+        atomic_store(&bin->spare, full);
+        atomic_store(&bin->count, 0);
+        atomic_store(&bin->slot, empty->slot);
+        /* Nobody has marked it since it was the thread's. */
+        if (arenap_collector_cycle() != depot.cycle) {
+            depot_get(class);
+            count_taken(self, class,
+                        (size_t)0 - atomic_load(&spare->count));
+            depot_put_empty(spare);
+        }
+    }
+    depot_unlock();
+    return empty != NULL;
+}
+
+/* The loaded magazine is full; the spare one is empty. */
+static void
+bin_unload(struct bin *bin)
+{
+    struct magazine *full = magazine_of(atomic_load(&bin->slot));
+    struct magazine *empty = atomic_load(&bin->spare);
+
+    atomic_store(&full->count, atomic_load(&bin->count));
+    atomic_store(&bin->spare, full);
+    atomic_store(&bin->count, 0);
+    atomic_store(&bin->slot, empty->slot);
+}
+
+static bool
+bin_has_spare(struct thread *self, struct bin *bin)
+{
+    struct magazine *spare;
+
+    if (atomic_load(&bin->spare) != NULL)
+        return true;
+    depot_lock(self);
+    spare = depot_get_empty();
+    depot_unlock();
+    atomic_store(&bin->spare, spare);
+    return spare != NULL;
+}
+
+bool
+arenap_magazine_make_room(struct thread *self, unsigned class)
+{
+    struct bin *bin = &self->bins.class[class];
+
+    if (class == SIZECLASS_NONE || !bins_allowed(self)
+        || !bin_open(self, class))
+        return false;
+    bins_refresh(self);
+    if (atomic_load(&bin->count) < atomic_load(&bin->room))
+        return true;
+    if (!bin_has_spare(self, bin))
+        return false;
+    if (atomic_load(&atomic_load(&bin->spare)->count) != 0)
+        return bin_unload_to_depot(self, class);
+    bin_unload(bin);
+    return true;
+}
+
+void *
+arenap_magazine_take(struct thread *self, unsigned class)
+{
+    struct bin *bin = &self->bins.class[class];
+    struct magazine *spare;
+
+    if (!bins_allowed(self) || !bin_open(self, class))
+        return NULL;
+    bins_refresh(self);
+    spare = atomic_load(&bin->spare);
+    if (atomic_load(&bin->count) == 0) {
+        if (spare != NULL && atomic_load(&spare->count) != 0)
+            bin_load_spare(bin);
+        else if (!bin_load_from_depot(self, class))
+            return NULL;
+    }
+    return arenap_magazine_pop(&self->bins, class);
+}
+
+/* Put blocks of a list into a magazine that is not in use; the rest of the
+ * list.  The list itself stays as it is, and keeps them all. */
+static void **
+list_load(void **block, struct magazine *magazine, uint32_t room,
+          unsigned class)
+{
+    uint64_t cycle = arenap_collector_cycle();
+    uintptr_t page = 0;
+    uint32_t count = 0;
+
+    for (; block != NULL && count < room; block = *block) {
+        if (((uintptr_t)block & ~(ARENA_PAGE - 1)) != page) {
+            page = (uintptr_t)block & ~(ARENA_PAGE - 1);
+            arenap_blockmap_set(page, cycle, class);
+        }
+        magazine->slot[count++] = block;
+    }
+    atomic_store(&magazine->count, count);
+    return block;
+}
+
+/* Load what the collector gave; the bin is empty. */
+static void
+bin_load_list(struct thread *self, unsigned class, void **first)
+{
+    struct bin *bin = &self->bins.class[class];
+    struct magazine *loaded = magazine_of(atomic_load(&bin->slot));
+    uint32_t room = atomic_load(&bin->room), count;
+    void **rest = list_load(first, loaded, room, class);
+
+    count = atomic_load(&loaded->count);
+    atomic_store(&bin->count, count);
+    if (rest != NULL && bin_has_spare(self, bin)
+        && atomic_load(&atomic_load(&bin->spare)->count) == 0) {
+        list_load(rest, atomic_load(&bin->spare), room, class);
+        count += atomic_load(&atomic_load(&bin->spare)->count);
+    }
+    count_taken(self, class, count);
+    arena_keep_alive(first);
+}
+
+/* One block, which may be of a larger size than that of the class: then
+ * nobody enters it. */
+static void *
+fill_one(struct thread *self, unsigned class)
+{
+    uint64_t cycle = arenap_collector_cycle();
+    uintptr_t *block = arenap_collector_alloc(
+        self, BLOCK_HEAP, arenap_sizeclass[class].bytes - 1);
+
+    if (block == NULL)
+        return NULL;
+    count_taken(self, class, 1);
+    if (arenap_collector_size(block) == arenap_sizeclass[class].bytes)
+        arenap_blockmap_set((uintptr_t)block, cycle, class);
+    block[1] = 0;
+    return block;
+}
+
+/* Blocks of a page, from the collector.  When memory is short it gives only
+ * one, of any size that is large enough. */
+static void *
+fill_page(struct thread *self, unsigned class)
+{
+    size_t bytes = arenap_sizeclass[class].bytes;
+    uintptr_t *block = arenap_collector_alloc_page(BLOCK_HEAP, bytes);
+
+    if (block == NULL)
+        return NULL;
+    if (block[0] == 0 && arenap_collector_size(block) != bytes) {
+        count_taken(self, class, 1);
+        block[1] = 0;
+        return block;
+    }
+    bins_refresh(self);
+    /* The collector may have run a finalizer of the host program's, and that
+     * may have been here. */
+    if (atomic_load(&self->bins.class[class].count) == 0)
+        bin_load_list(self, class, (void **)block);
+    arena_keep_alive(block);
+    return arenap_magazine_pop(&self->bins, class);
+}
+
+void *
+arenap_magazine_fill(struct thread *self, unsigned class)
+{
+    void *block = NULL;
+
+    if (arenap_sizeclass[class].bytes <= ALLOC_PAGE_LAST
+        && bins_allowed(self) && bin_open(self, class))
+        block = fill_page(self, class);
+    return block != NULL ? block : fill_one(self, class);
+}
+
+/* --- The collector --- */
+
+static void
+slots_mark(void **slot, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        arenap_collector_mark(slot[i]);
+}
+
+void
+arenap_magazine_mark(uint64_t cycle)
+{
+    for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
+        struct bins *bins = &t->bins;
+
+        if (!bins->used || atomic_load(&bins->cycle) != cycle)
+            continue;
+        for (unsigned class = 1; class < SIZECLASSES; class++) {
+            struct bin *bin = &bins->class[class];
+            struct magazine *spare = atomic_load(&bin->spare);
+
+            if (atomic_load(&bin->slot) == NULL)
+                continue;
+            slots_mark(atomic_load(&bin->slot), atomic_load(&bin->count));
+            if (spare != NULL)
+                slots_mark(spare->slot, atomic_load(&spare->count));
+        }
+        atomic_store(&bins->cycle, cycle + 1);
+    }
+}
+
+/* --- The end of a thread; fork --- */
+
+/* The depot takes a magazine with what is in it, if that is good. */
+static void
+depot_take_over(struct thread *self, unsigned class,
+                struct magazine *magazine, bool good)
+{
+    uint32_t count = atomic_load(&magazine->count);
+
+    if (good && count != 0) {
+        depot_put(class, magazine);
+        return;
+    }
+    count_taken(self, class, (size_t)0 - count);
+    depot_put_empty(magazine);
+}
+
+static void
+bin_close(struct thread *self, unsigned class, bool good)
+{
+    struct bin *bin = &self->bins.class[class];
+    void **slot = atomic_load(&bin->slot);
+    struct magazine *spare = atomic_load(&bin->spare);
+
+    if (slot != NULL) {
+        struct magazine *loaded = magazine_of(slot);
+
+        atomic_store(&loaded->count, atomic_load(&bin->count));
+        depot_take_over(self, class, loaded, good);
+    }
+    if (spare != NULL)
+        depot_take_over(self, class, spare, good);
+    atomic_store(&bin->room, 0);
+    atomic_store(&bin->count, 0);
+    atomic_store(&bin->spare, NULL);
+    atomic_store(&bin->slot, NULL);
+}
+
+void
+arenap_magazine_flush(struct thread *self)
+{
+    if (!self->bins.used)
+        return;
+    depot_lock(self);
+    /* If a collection comes in between, the depot is stale as well. */
+    for (unsigned class = 1; class < SIZECLASSES; class++)
+        bin_close(self, class,
+                  atomic_load(&self->bins.cycle) == depot.cycle);
+    self->bins.used = false;
+    depot_unlock();
+}
+
+void
+arenap_magazine_forget(struct thread *thread)
+{
+    if (!thread->bins.used)
+        return;
+    /* It may have been about to move a magazine, which is then in two
+     * places: none of them is used again. */
+    for (unsigned class = 1; class < SIZECLASSES; class++) {
+        struct bin *bin = &thread->bins.class[class];
+
+        atomic_store(&bin->room, 0);
+        atomic_store(&bin->count, 0);
+        atomic_store(&bin->spare, NULL);
+        atomic_store(&bin->slot, NULL);
+    }
+    thread->bins.used = false;
+}
+
+void
+arenap_magazine_fork_prepare(void)
+{
+    pthread_mutex_lock(&depot.lock);
+}
+
+void
+arenap_magazine_fork_done(void)
+{
+    pthread_mutex_unlock(&depot.lock);
+}
+
+/* --- Figures --- */
+
+size_t
+arenap_magazine_idle(void)
+{
+    return atomic_load_explicit(&depot.bytes, memory_order_relaxed);
+}
+
+void
+arenap_magazine_figures(size_t *count, size_t *bytes)
+{
+    *count = atomic_load(&depot.count);
+    *bytes = atomic_load(&depot.bytes);
+    for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next)
+        for (unsigned class = 1; class < SIZECLASSES; class++) {
+            struct bin *bin = &t->bins.class[class];
+            struct magazine *spare = atomic_load(&bin->spare);
+            size_t blocks = atomic_load(&bin->count);
+
+            if (spare != NULL)
+                blocks += atomic_load(&spare->count);
+            *count += blocks;
+            *bytes += blocks * arenap_sizeclass[class].bytes;
+        }
+}

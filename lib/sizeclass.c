@@ -1,0 +1,53 @@
+/* sizeclass.c: see sizeclass.h. */
+
+#include "config.h"
+
+#include "sizeclass.h"
+
+#define SMALL(bytes)                                                          \
+    {                                                                         \
+        bytes, (uint32_t)((((uint64_t)1 << 32) + (bytes) - 1) / (bytes))      \
+    }
+#define SMALL_4(bytes)                                                        \
+    SMALL(bytes), SMALL((bytes) + 16), SMALL((bytes) + 32),                   \
+        SMALL((bytes) + 48)
+#define PAGES(pages)                                                          \
+    {                                                                         \
+        (pages) * 4096, 0                                                     \
+    }
+
+const struct sizeclass arenap_sizeclass[SIZECLASSES] = {
+    {0, 0},       SMALL_4(16),  SMALL_4(80),  SMALL_4(144), SMALL_4(208),
+    SMALL_4(272), SMALL_4(336), SMALL_4(400), SMALL_4(464), SMALL(576),
+    SMALL(672),   SMALL(816),   SMALL(1024),  SMALL(1360),  SMALL(2048),
+    PAGES(1),     PAGES(2),     PAGES(3),     PAGES(4),     PAGES(5),
+    PAGES(6),     PAGES(7),     PAGES(8),
+};
+
+#define TIMES_4(class) class, class, class, class
+#define TIMES_8(class) TIMES_4(class), TIMES_4(class)
+
+/* By granules, rounded up; nothing is served like one byte. */
+const uint8_t
+    arenap_sizeclass_small[SIZECLASS_SMALL_LAST / ARENA_GRANULE + 1] = {
+        1,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16,
+        17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32,
+        /* 33 to 36, 42, 51, 64, 85, 128 */
+        TIMES_4(33), TIMES_4(34), 34, 34, TIMES_8(35), 35, TIMES_8(36),
+        TIMES_4(36), 36, TIMES_8(37), TIMES_8(37), TIMES_4(37), 37,
+        TIMES_8(38), TIMES_8(38), TIMES_8(38), TIMES_8(38), TIMES_8(38), 38,
+        38, 38,
+};
+
+unsigned
+arenap_sizeclass_aligned(size_t size, size_t align)
+{
+    unsigned class;
+
+    if (size > SIZECLASS_LAST || align > ARENA_PAGE)
+        return SIZECLASS_NONE;
+    class = arenap_sizeclass_for(size);
+    while (arenap_sizeclass[class].bytes % align != 0)
+        class++;
+    return class;
+}

@@ -1,0 +1,67 @@
+/*
+ * sizeclass.h: the sizes that heap blocks are kept at hand in.
+ *
+ * The collector fills a page with blocks of one size, so the sizes are those
+ * that leave little of a page over: every multiple of 16 up to 512, and then
+ * what a page can be divided into; from 2048 on whole pages.
+ */
+#ifndef ARENA_LIB_SIZECLASS_H
+#define ARENA_LIB_SIZECLASS_H
+
+#include "internal.h"
+
+#define SIZECLASS_NONE 0u   /* no class: too large, or another size */
+#define SIZECLASS_SMALL 38u /* classes of less than a page */
+#define SIZECLASS_PAGES 8u
+#define SIZECLASSES (1 + SIZECLASS_SMALL + SIZECLASS_PAGES)
+
+#define SIZECLASS_SMALL_LAST ((size_t)2048)
+#define SIZECLASS_LAST (SIZECLASS_PAGES * ARENA_PAGE)
+
+struct sizeclass {
+    uint32_t bytes;
+    uint32_t inverse; /* 2^32 / bytes, rounded up; whole pages: 0 */
+};
+
+extern const struct sizeclass arenap_sizeclass[SIZECLASSES];
+extern const uint8_t
+    arenap_sizeclass_small[SIZECLASS_SMALL_LAST / ARENA_GRANULE + 1];
+
+/* The class for a size up to SIZECLASS_LAST. */
+static inline unsigned
+arenap_sizeclass_for(size_t size)
+{
+    if (ARENA_LIKELY(size <= SIZECLASS_SMALL_LAST))
+        return arenap_sizeclass_small[(size + ARENA_GRANULE - 1)
+                                      / ARENA_GRANULE];
+    return SIZECLASS_SMALL + (unsigned)((size - 1) / ARENA_PAGE) + 1;
+}
+
+/* The class whose blocks have just that size, or SIZECLASS_NONE. */
+static inline unsigned
+arenap_sizeclass_exact(size_t size)
+{
+    unsigned class = SIZECLASS_NONE;
+
+    if (size <= SIZECLASS_LAST)
+        class = arenap_sizeclass_for(size);
+    return arenap_sizeclass[class].bytes == size ? class : SIZECLASS_NONE;
+}
+
+/* Does a block of the class begin there?  Blocks follow each other from the
+ * beginning of a page. */
+static inline bool
+arenap_sizeclass_begins(unsigned class, uintptr_t ptr)
+{
+    uint32_t offset = (uint32_t)(ptr & (ARENA_PAGE - 1));
+    uint32_t before =
+        (uint32_t)((uint64_t)offset * arenap_sizeclass[class].inverse >> 32);
+
+    return before * arenap_sizeclass[class].bytes == offset;
+}
+
+/* The smallest class of a size whose blocks are all aligned so, or
+ * SIZECLASS_NONE.  The alignment is a power of two. */
+unsigned arenap_sizeclass_aligned(size_t size, size_t align);
+
+#endif
