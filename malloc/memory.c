@@ -104,6 +104,18 @@ accounts(void)
     return LIKELY(arenap_mode_now() == MODE_EXPLICIT && !arenap_is_inside());
 }
 
+/* Close to the limit a reservation waits: for what is needed, not for what is
+ * reserved in advance. */
+static bool
+fits(size_t size)
+{
+    arena_usage_t usage;
+
+    arena_usage(&usage, sizeof usage);
+    return usage.reserved <= usage.limit
+           && size <= usage.limit - usage.reserved;
+}
+
 static __attribute__((noinline)) bool
 credit_borrow(size_t size)
 {
@@ -111,7 +123,7 @@ credit_borrow(size_t size)
     bool done = true;
 
     arenap_inside++;
-    if (arena_reserve(more + CREDIT_STEP) == 0)
+    if (fits(more + CREDIT_STEP) && arena_reserve(more + CREDIT_STEP) == 0)
         credit += more + CREDIT_STEP;
     else if (arena_reserve(more) == 0)
         credit += more;

@@ -190,7 +190,7 @@ arenap_report_foreign(const char *function, const void *ptr)
     Dl_info info;
 
     /* What is asked here frees something, too. */
-    if (arenap_options.report == NULL || arenap_inside != 0)
+    if (arenap_options.report == NULL || arenap_is_inside())
         return;
     arenap_inside++;
     if (REAL(pthread_getattr_np)(pthread_self(), &attributes) == 0) {
@@ -285,7 +285,7 @@ report_exit(void)
 static void
 leave(void)
 {
-    if (arenap_mode_now() != MODE_EARLY && arenap_inside == 0
+    if (arenap_mode_now() != MODE_EARLY && !arenap_is_inside()
         && arenap_signals_depth == 0 && !arena_interpose_is_asleep())
         arenap_report_end(true);
 }

@@ -34,7 +34,7 @@ sleep_begin(void)
 static bool
 sleep_wanted(void)
 {
-    if (arenap_mode_now() != MODE_COLLECT || arenap_inside != 0)
+    if (arenap_mode_now() != MODE_COLLECT || arenap_is_inside())
         return false;
     sleep_begin();
     return true;

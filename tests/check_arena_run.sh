@@ -191,6 +191,10 @@ says '^victim: faults: 3$'
 says '^victim: collect, '
 grep -q before "$report" && fault "what was in the file stays"
 
+expect 0 '' '' --report "$report" "$victim" free_twice
+says '^fault: free: the block at 0x[0-9a-f]* has been freed already$'
+says '^victim: faults: 1$'
+
 # Faults that end the process, as they do without the library.
 for case in free_inside free_large_twice free_static realloc_inside; do
     expect 134 '' '(): invalid pointer' --report "$report" "$victim" $case

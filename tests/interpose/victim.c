@@ -1797,6 +1797,16 @@ case_free_inside(void)
     free((char *)faulty + 16);
 }
 
+/* Once more is not once too often. */
+static void
+case_free_twice(void)
+{
+    faulty = malloc(100);
+    free(faulty);
+    free(faulty);
+    churn();
+}
+
 static void
 case_free_large_twice(void)
 {
@@ -2061,6 +2071,7 @@ static const struct {
     {"fork_thread", case_fork_thread},
     {"many_threads", case_many_threads},
     {"free_inside", case_free_inside},
+    {"free_twice", case_free_twice},
     {"free_large_twice", case_free_large_twice},
     {"free_static", case_free_static},
     {"realloc_inside", case_realloc_inside},
