@@ -382,11 +382,8 @@ ARENA_API void *arena_resize(arena_t *arena, void *block, size_t old_size,
  * recognised at best effort.  A block that a pushed arena gave in malloc's
  * place (arena/heap.h) stays in it, in silence.
  *
- * A block of arena_malloc up to 2048 bytes that looks free already (all zero,
- * or zero but for a link to another one) is left to the collector in silence.
- * So a second free of one does no harm, unless it was handed out again in
- * between, but is not reported; and the free of one that is still zero takes
- * effect at the next collection.
+ * A block of arena_malloc that was freed before is recognised as long as it
+ * was not handed out again, and nobody has written to it since.
  *
  * @param block  the block; NULL: nothing is done
  *

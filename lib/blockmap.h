@@ -28,7 +28,7 @@ struct blockmap_leaf {
     blockmap_slot slot[(size_t)1 << BLOCKMAP_LEAF_BITS];
 };
 
-extern _Atomic(struct blockmap_leaf *)
+extern ARENA_HIDDEN _Atomic(struct blockmap_leaf *)
     arenap_blockmap[(size_t)1 << BLOCKMAP_ROOT_BITS];
 
 /* The place of an address's page; NULL if there is none yet. */

@@ -103,7 +103,7 @@ void arenap_collector_unlink(_Atomic uintptr_t *slot);
 
 /* Collections that have marked all: the next sweep, and the first block that
  * it frees, come after that.  It changes while threads are stopped. */
-extern const volatile uintptr_t *arenap_collector_cycles;
+extern ARENA_HIDDEN const volatile uintptr_t *arenap_collector_cycles;
 
 static inline uint64_t
 arenap_collector_cycle(void)

@@ -133,6 +133,13 @@ heap_charge(struct thread *self, size_t size)
     return -1;
 }
 
+/* In a child: who was updating is not there. */
+void
+arenap_heap_fork_child(void)
+{
+    atomic_store(&heap.updating, false);
+}
+
 void
 arenap_heap_figures(struct heap_figures *out)
 {
@@ -294,6 +301,17 @@ aligned_is(const char *ptr, const char *base)
            && front[-1].mark == ~(uintptr_t)ptr;
 }
 
+/* All blocks of the class are aligned so; those larger than any class begin
+ * with a page. */
+static void *
+heap_alloc_in_place(size_t align, size_t size)
+{
+    return heap_take(
+        size > SIZECLASS_LAST
+            ? size
+            : arenap_sizeclass[arenap_sizeclass_aligned(size, align)].bytes);
+}
+
 static void *
 heap_alloc_aligned(size_t align, size_t size)
 {
@@ -310,13 +328,13 @@ heap_alloc_aligned(size_t align, size_t size)
                     size);
         return NULL;
     }
-    /* Blocks larger than any class begin with a page. */
-    if (align <= ARENA_PAGE)
-        return heap_take(
-            size > SIZECLASS_LAST
-                ? size
-                : arenap_sizeclass[arenap_sizeclass_aligned(size, align)]
-                      .bytes);
+    if (align <= ARENA_PAGE) {
+        block = heap_alloc_in_place(align, size);
+        if (ARENA_LIKELY(((uintptr_t)block & (align - 1)) == 0))
+            return block;
+        /* The collector had only one, of a larger size. */
+        arena_free(block);
+    }
     base = heap_take(size + align + sizeof(struct aligned));
     if (base == NULL)
         return NULL;
@@ -343,7 +361,7 @@ heap_give(struct thread *self, void *base, size_t size, uint64_t cycle)
         arenap_blockmap_set((uintptr_t)base, cycle, SIZECLASS_NONE);
     arenap_count(&self->heap.requested, (size_t)0 - size);
     arenap_count(&self->heap.count, (size_t)0 - 1);
-    ((uintptr_t *)base)[1] = arenap_magazine_key;
+    ((uintptr_t *)base)[1] = arenap_magazine_sign(base);
     arenap_collector_free(base);
 }
 
@@ -392,6 +410,14 @@ heap_class(const void *ptr)
                : SIZECLASS_NONE;
 }
 
+/* Out of line, so that the short way calls nothing. */
+ARENA_NOINLINE static bool
+free_watched(struct thread *self, void *ptr, unsigned class)
+{
+    arenap_phantom_freed_slow(ptr);
+    return arenap_magazine_push(&self->bins, class, ptr);
+}
+
 bool
 arenap_heap_free_at_hand(void *ptr)
 {
@@ -401,7 +427,8 @@ arenap_heap_free_at_hand(void *ptr)
     if (ARENA_UNLIKELY(self == NULL)
         || ARENA_UNLIKELY((class = heap_class(ptr)) == SIZECLASS_NONE))
         return false;
-    arenap_phantom_freed(ptr);
+    if (arenap_phantom_is_any())
+        return free_watched(self, ptr, class);
     return arenap_magazine_push(&self->bins, class, ptr);
 }
 

@@ -21,6 +21,9 @@ void arenap_heap_figures(struct heap_figures *out);
 /* After a collection: give back what is not in use any more. */
 void arenap_heap_settle(void);
 
+/* In a child. */
+void arenap_heap_fork_child(void);
+
 #define ARENA_HEAP_NO_BLOCK SIZE_MAX
 
 /* The bytes from ptr to the end of its block; ARENA_HEAP_NO_BLOCK if none

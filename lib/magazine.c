@@ -20,7 +20,7 @@
 
 static struct {
     pthread_mutex_t lock;
-    uint64_t cycle; /* collections by then; else all is stale */
+    _Atomic uint64_t cycle; /* collections by then; else all is stale */
     _Atomic(struct magazine *) full[SIZECLASSES];
     struct magazine *empty;
     size_t pages; /* bytes in classes of whole pages */
@@ -63,6 +63,17 @@ count_taken(struct thread *self, unsigned class, size_t blocks)
     arenap_count(&self->heap.count, blocks);
     arenap_count(&self->heap.requested,
                  blocks * arenap_sizeclass[class].bytes);
+}
+
+/* One block came that need not be of a class: it is given back as what it
+ * is. */
+static void *
+count_single(struct thread *self, uintptr_t *block)
+{
+    arenap_count(&self->heap.count, 1);
+    arenap_count(&self->heap.requested, arenap_collector_size(block));
+    block[1] = 0;
+    return block;
 }
 
 /* --- The depot; its lock is held --- */
@@ -125,7 +136,7 @@ depot_refresh(struct thread *self)
     uint64_t now = arenap_collector_cycle();
     struct magazine *magazine;
 
-    if (depot.cycle == now)
+    if (atomic_load(&depot.cycle) == now)
         return;
     for (unsigned class = 1; class < SIZECLASSES; class++)
         while ((magazine = depot_get(class)) != NULL) {
@@ -133,7 +144,7 @@ depot_refresh(struct thread *self)
                         (size_t)0 - atomic_load(&magazine->count));
             depot_put_empty(magazine);
         }
-    depot.cycle = now;
+    atomic_store(&depot.cycle, now);
 }
 
 static void
@@ -150,6 +161,16 @@ depot_unlock(void)
 }
 
 /* --- A thread's bins --- */
+
+/* Blocks; near enough while the thread moves them. */
+static size_t
+bin_count(const struct bin *bin)
+{
+    const struct magazine *spare = atomic_load(&bin->spare);
+    size_t count = atomic_load(&bin->count);
+
+    return spare != NULL ? count + atomic_load(&spare->count) : count;
+}
 
 /* May this thread have blocks at hand?  Not if a collection would not stop
  * it. */
@@ -234,7 +255,7 @@ bin_load_from_depot(struct thread *self, unsigned class)
         atomic_store(&bin->slot, full->slot);
         atomic_store(&bin->count, count);
         depot_put_empty(empty);
-        loaded = arenap_collector_cycle() == depot.cycle;
+        loaded = arenap_collector_cycle() == atomic_load(&depot.cycle);
         if (!loaded) {
             atomic_store(&bin->count, 0);
             count_taken(self, class, (size_t)0 - count);
@@ -262,7 +283,7 @@ bin_unload_to_depot(struct thread *self, unsigned class)
         atomic_store(&bin->count, 0);
         atomic_store(&bin->slot, empty->slot);
         /* Nobody has marked it since it was the thread's. */
-        if (arenap_collector_cycle() != depot.cycle) {
+        if (arenap_collector_cycle() != atomic_load(&depot.cycle)) {
             depot_get(class);
             count_taken(self, class,
                         (size_t)0 - atomic_load(&spare->count));
@@ -339,7 +360,9 @@ arenap_magazine_take(struct thread *self, unsigned class)
 }
 
 /* Put blocks of a list into a magazine that is not in use; the rest of the
- * list.  The list itself stays as it is, and keeps them all. */
+ * list.  The list itself stays as it is, and keeps them all: as long as its
+ * first block is in a register, and not at hand, since then a collection does
+ * not search it. */
 static void **
 list_load(void **block, struct magazine *magazine, uint32_t room,
           unsigned class)
@@ -353,6 +376,7 @@ list_load(void **block, struct magazine *magazine, uint32_t room,
             page = (uintptr_t)block & ~(ARENA_PAGE - 1);
             arenap_blockmap_set(page, cycle, class);
         }
+        block[1] = (void *)arenap_magazine_sign(block);
         magazine->slot[count++] = block;
     }
     atomic_store(&magazine->count, count);
@@ -374,6 +398,7 @@ bin_load_list(struct thread *self, unsigned class, void **first)
         && atomic_load(&atomic_load(&bin->spare)->count) == 0) {
         list_load(rest, atomic_load(&bin->spare), room, class);
         count += atomic_load(&atomic_load(&bin->spare)->count);
+        arena_keep_alive(rest);
     }
     count_taken(self, class, count);
     arena_keep_alive(first);
@@ -390,11 +415,9 @@ fill_one(struct thread *self, unsigned class)
 
     if (block == NULL)
         return NULL;
-    count_taken(self, class, 1);
     if (arenap_collector_size(block) == arenap_sizeclass[class].bytes)
         arenap_blockmap_set((uintptr_t)block, cycle, class);
-    block[1] = 0;
-    return block;
+    return count_single(self, block);
 }
 
 /* Blocks of a page, from the collector.  When memory is short it gives only
@@ -407,11 +430,8 @@ fill_page(struct thread *self, unsigned class)
 
     if (block == NULL)
         return NULL;
-    if (block[0] == 0 && arenap_collector_size(block) != bytes) {
-        count_taken(self, class, 1);
-        block[1] = 0;
-        return block;
-    }
+    if (block[0] == 0 && arenap_collector_size(block) != bytes)
+        return count_single(self, block);
     bins_refresh(self);
     /* The collector may have run a finalizer of the host program's, and that
      * may have been here. */
@@ -441,13 +461,23 @@ slots_mark(void **slot, uint32_t count)
         arenap_collector_mark(slot[i]);
 }
 
+/* Good before this collection; or marked by it already, or by one that was
+ * abandoned after that and did not count. */
+static bool
+bins_are_good(const struct bins *bins, uint64_t cycle)
+{
+    uint64_t marked = atomic_load(&bins->cycle);
+
+    return marked == cycle || marked == cycle + 1;
+}
+
 void
 arenap_magazine_mark(uint64_t cycle)
 {
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
         struct bins *bins = &t->bins;
 
-        if (!bins->used || atomic_load(&bins->cycle) != cycle)
+        if (!bins->used || !bins_are_good(bins, cycle))
             continue;
         for (unsigned class = 1; class < SIZECLASSES; class++) {
             struct bin *bin = &bins->class[class];
@@ -510,7 +540,8 @@ arenap_magazine_flush(struct thread *self)
     /* If a collection comes in between, the depot is stale as well. */
     for (unsigned class = 1; class < SIZECLASSES; class++)
         bin_close(self, class,
-                  atomic_load(&self->bins.cycle) == depot.cycle);
+                  atomic_load(&self->bins.cycle)
+                      == atomic_load(&depot.cycle));
     self->bins.used = false;
     depot_unlock();
 }
@@ -525,6 +556,7 @@ arenap_magazine_forget(struct thread *thread)
     for (unsigned class = 1; class < SIZECLASSES; class++) {
         struct bin *bin = &thread->bins.class[class];
 
+        count_taken(thread, class, (size_t)0 - bin_count(bin));
         atomic_store(&bin->room, 0);
         atomic_store(&bin->count, 0);
         atomic_store(&bin->spare, NULL);
@@ -547,10 +579,15 @@ arenap_magazine_fork_done(void)
 
 /* --- Figures --- */
 
+/* What a collection has left to the collector is not idle any more, even if
+ * nobody has looked into the depot since. */
 size_t
 arenap_magazine_idle(void)
 {
-    return atomic_load_explicit(&depot.bytes, memory_order_relaxed);
+    return atomic_load_explicit(&depot.cycle, memory_order_relaxed)
+                   == arenap_collector_cycle()
+               ? atomic_load_explicit(&depot.bytes, memory_order_relaxed)
+               : 0;
 }
 
 void
@@ -560,12 +597,8 @@ arenap_magazine_figures(size_t *count, size_t *bytes)
     *bytes = atomic_load(&depot.bytes);
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next)
         for (unsigned class = 1; class < SIZECLASSES; class++) {
-            struct bin *bin = &t->bins.class[class];
-            struct magazine *spare = atomic_load(&bin->spare);
-            size_t blocks = atomic_load(&bin->count);
+            size_t blocks = bin_count(&t->bins.class[class]);
 
-            if (spare != NULL)
-                blocks += atomic_load(&spare->count);
             *count += blocks;
             *bytes += blocks * arenap_sizeclass[class].bytes;
         }

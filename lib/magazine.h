@@ -46,13 +46,20 @@ struct bins {
 };
 
 /* In word 1 of a block that is free, and of no other: arena_malloc clears the
- * word.  Not an address. */
-extern uintptr_t arenap_magazine_key;
+ * word.  Not an address; different for each block, so that a program which
+ * copies memory that it has not initialised copies no such word. */
+extern ARENA_HIDDEN uintptr_t arenap_magazine_key;
+
+static inline uintptr_t
+arenap_magazine_sign(const void *block)
+{
+    return arenap_magazine_key ^ (uintptr_t)block;
+}
 
 static inline bool
 arenap_magazine_is_free(const void *block)
 {
-    return ((const uintptr_t *)block)[1] == arenap_magazine_key;
+    return ((const uintptr_t *)block)[1] == arenap_magazine_sign(block);
 }
 
 /* A block at hand; or NULL.  Of its contents only two words are defined, and
@@ -68,7 +75,7 @@ arenap_magazine_pop(struct bins *bins, unsigned class)
 
     if (ARENA_UNLIKELY(count == 0))
         return NULL;
-    block = ((uintptr_t **volatile)atomic_load_explicit(
+    block = ((uintptr_t *volatile *)atomic_load_explicit(
         &bin->slot, memory_order_relaxed))[count - 1];
     atomic_signal_fence(memory_order_seq_cst);
     if (ARENA_UNLIKELY(
@@ -80,7 +87,8 @@ arenap_magazine_pop(struct bins *bins, unsigned class)
     return block;
 }
 
-/* Put a block of the class at hand.  False: there is no room. */
+/* Put a block of the class at hand.  False: there is no room.  It stays in a
+ * register until it counts. */
 static inline bool
 arenap_magazine_push(struct bins *bins, unsigned class, void *block)
 {
@@ -91,9 +99,10 @@ arenap_magazine_push(struct bins *bins, unsigned class, void *block)
             count
             >= atomic_load_explicit(&bin->room, memory_order_relaxed)))
         return false;
-    ((uintptr_t *)block)[1] = arenap_magazine_key;
+    ((uintptr_t *)block)[1] = arenap_magazine_sign(block);
     atomic_load_explicit(&bin->slot, memory_order_relaxed)[count] = block;
     atomic_store_explicit(&bin->count, count + 1, memory_order_release);
+    __asm__ volatile("" : : "r"(block) : "memory");
     return true;
 }
 

@@ -10,17 +10,23 @@
 #include "internal.h"
 
 /* Referents that are watched.  Zero: all of this costs one load. */
-extern _Atomic size_t arenap_phantom_watched;
+extern ARENA_HIDDEN _Atomic size_t arenap_phantom_watched;
 
 void arenap_phantom_freed_slow(void *base);
+
+static inline bool
+arenap_phantom_is_any(void)
+{
+    return ARENA_UNLIKELY(atomic_load_explicit(&arenap_phantom_watched,
+                                               memory_order_relaxed)
+                          != 0);
+}
 
 /* The collected block that begins at base is about to be freed by hand. */
 static inline void
 arenap_phantom_freed(void *base)
 {
-    if (ARENA_UNLIKELY(atomic_load_explicit(&arenap_phantom_watched,
-                                            memory_order_relaxed)
-                       != 0))
+    if (arenap_phantom_is_any())
         arenap_phantom_freed_slow(base);
 }
 

@@ -6,18 +6,19 @@
 
 #define SMALL(bytes)                                                          \
     {                                                                         \
-        bytes, (uint32_t)((((uint64_t)1 << 32) + (bytes) - 1) / (bytes))      \
+        (uint32_t)((((uint64_t)1 << 32) + (bytes) - 1) / (bytes)), bytes,     \
+            4096 - (bytes)                                                    \
     }
 #define SMALL_4(bytes)                                                        \
     SMALL(bytes), SMALL((bytes) + 16), SMALL((bytes) + 32),                   \
         SMALL((bytes) + 48)
 #define PAGES(pages)                                                          \
     {                                                                         \
-        (pages) * 4096, 0                                                     \
+        1, (pages) * 4096, 0                                                  \
     }
 
 const struct sizeclass arenap_sizeclass[SIZECLASSES] = {
-    {0, 0},       SMALL_4(16),  SMALL_4(80),  SMALL_4(144), SMALL_4(208),
+    {0, 0, 0},    SMALL_4(16),  SMALL_4(80),  SMALL_4(144), SMALL_4(208),
     SMALL_4(272), SMALL_4(336), SMALL_4(400), SMALL_4(464), SMALL(576),
     SMALL(672),   SMALL(816),   SMALL(1024),  SMALL(1360),  SMALL(2048),
     PAGES(1),     PAGES(2),     PAGES(3),     PAGES(4),     PAGES(5),

@@ -19,12 +19,13 @@
 #define SIZECLASS_LAST (SIZECLASS_PAGES * ARENA_PAGE)
 
 struct sizeclass {
-    uint32_t bytes;
-    uint32_t inverse; /* 2^32 / bytes, rounded up; whole pages: 0 */
+    uint32_t inverse; /* 2^32 / bytes, rounded up; whole pages: 1 */
+    uint16_t bytes;
+    uint16_t last; /* where in a page a block can begin at the latest */
 };
 
-extern const struct sizeclass arenap_sizeclass[SIZECLASSES];
-extern const uint8_t
+extern ARENA_HIDDEN const struct sizeclass arenap_sizeclass[SIZECLASSES];
+extern ARENA_HIDDEN const uint8_t
     arenap_sizeclass_small[SIZECLASS_SMALL_LAST / ARENA_GRANULE + 1];
 
 /* The class for a size up to SIZECLASS_LAST. */
@@ -49,15 +50,17 @@ arenap_sizeclass_exact(size_t size)
 }
 
 /* Does a block of the class begin there?  Blocks follow each other from the
- * beginning of a page. */
+ * beginning of a page.  (A multiple of bytes times the inverse has a fraction
+ * of less than the inverse: D. Lemire and others, "Faster remainder by direct
+ * computation", 2019.) */
 static inline bool
 arenap_sizeclass_begins(unsigned class, uintptr_t ptr)
 {
     uint32_t offset = (uint32_t)(ptr & (ARENA_PAGE - 1));
-    uint32_t before =
-        (uint32_t)((uint64_t)offset * arenap_sizeclass[class].inverse >> 32);
 
-    return before * arenap_sizeclass[class].bytes == offset;
+    return offset * arenap_sizeclass[class].inverse
+               < arenap_sizeclass[class].inverse
+           && offset <= arenap_sizeclass[class].last;
 }
 
 /* The smallest class of a size whose blocks are all aligned so, or

@@ -12,6 +12,7 @@
 #include "collector.h"
 #include "control.h"
 #include "explicit.h"
+#include "heap.h"
 #include "internal.h"
 #include "magazine.h"
 #include "os.h"
@@ -203,6 +204,7 @@ fork_child(void)
     arenap_chunk_fork_child();
     arenap_collector_fork_child();
     arenap_phantom_fork_child();
+    arenap_heap_fork_child();
     threads.ending = NULL;
     atomic_store(&threads.endings, 0);
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {

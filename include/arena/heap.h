@@ -8,10 +8,9 @@
  * otherwise.  A program linked with -static must choose so: else nothing is
  * collected in it.
  *
- * A block up to 2048 bytes that looks free already (all zero, or zero but for
- * a link to another one) is left to the collector by arena_free, in silence:
- * see there.  Pointers to memory that is not the library's are recognised at
- * best effort.
+ * A block that is freed a second time, and was not handed out again, is
+ * recognised unless the program has written to it since.  Pointers to memory
+ * that is not the library's are recognised at best effort.
  */
 #ifndef ARENA_HEAP_H
 #define ARENA_HEAP_H
