@@ -403,8 +403,7 @@ heap_class(const void *ptr)
     unsigned class =
         arenap_blockmap_get((uintptr_t)ptr, arenap_collector_cycle());
 
-    return ARENA_LIKELY(class != SIZECLASS_NONE
-                        && arenap_sizeclass_begins(class, (uintptr_t)ptr)
+    return ARENA_LIKELY(arenap_sizeclass_begins(class, (uintptr_t)ptr)
                         && !arenap_magazine_is_free(ptr))
                ? class
                : SIZECLASS_NONE;

@@ -32,12 +32,13 @@ struct magazine {
     void *slot[MAGAZINE_SLOTS];
 };
 
-/* Of one class.  Without a magazine, room is 0. */
+/* Of one class.  Without a magazine, room is 0.  Its size is a power of two,
+ * so that it is found by a shift. */
 struct bin {
     void **_Atomic slot; /* of the magazine that is loaded */
     _Atomic uint32_t count, room;
     struct magazine *_Atomic spare; /* or NULL */
-};
+} __attribute__((aligned(32)));
 
 struct bins {
     _Atomic uint64_t cycle; /* collections by then; else they are stale */

@@ -49,10 +49,10 @@ arenap_sizeclass_exact(size_t size)
     return arenap_sizeclass[class].bytes == size ? class : SIZECLASS_NONE;
 }
 
-/* Does a block of the class begin there?  Blocks follow each other from the
- * beginning of a page.  (A multiple of bytes times the inverse has a fraction
- * of less than the inverse: D. Lemire and others, "Faster remainder by direct
- * computation", 2019.) */
+/* Does a block of the class begin there?  None of SIZECLASS_NONE does.  Blocks
+ * follow each other from the beginning of a page.  (A multiple of bytes times
+ * the inverse has a fraction of less than the inverse: D. Lemire and others,
+ * "Faster remainder by direct computation", 2019.) */
 static inline bool
 arenap_sizeclass_begins(unsigned class, uintptr_t ptr)
 {

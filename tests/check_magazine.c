@@ -209,7 +209,7 @@ START_TEST(test_class_of_an_exact_size_is_found_and_no_other)
 }
 END_TEST
 
-START_TEST(test_class_begins_where_a_whole_block_lies_and_nowhere_else)
+START_TEST(test_class_begins_only_where_a_whole_block_lies)
 {
     for (unsigned class = 0; class < SIZECLASSES; class++) {
         size_t bytes = arenap_sizeclass[class].bytes;
@@ -1007,7 +1007,7 @@ sizes_case(void)
     tcase_add_test(sizes, test_class_is_the_smallest_that_is_large_enough);
     tcase_add_test(sizes, test_class_of_an_exact_size_is_found_and_no_other);
     tcase_add_test(sizes,
-                   test_class_begins_where_a_whole_block_lies_and_nowhere_else);
+                   test_class_begins_only_where_a_whole_block_lies);
     tcase_add_test(sizes,
                    test_class_for_an_alignment_has_only_aligned_blocks);
     tcase_add_test(sizes, test_block_has_the_room_that_was_asked_for);
