@@ -188,7 +188,7 @@ build_sed()
 # a conservative collector looks at.
 test_sed()
 {
-    mkdir -p bin && ln -sf "$(command -v false)" bin/valgrind
+    mkdir -p bin && ln -sf "$(type -P false)" bin/valgrind
     PATH=$PWD/bin:$PATH $MAKE check >check.out 2>&1
     outcomes check.out
 }
