@@ -354,8 +354,11 @@ START_TEST(test_slots_of_many_threads_are_never_idle)
     leave_room(SLOTS * slots_unit(slots.taking));
     share = slots_share(&slots);
     expect_no_failure(&slots.failures);
-    /* Or half of them, where the processors are not ours alone. */
-    ck_assert_msg(share >= (test_patience() == 1 ? 0.85 : 0.5),
+    /* Or half of them, where the processors are not ours alone; a tenth
+     * beside other tests. */
+    ck_assert_msg(share >= (test_patience() == 1   ? 0.85
+                            : test_patience() <= 4 ? 0.5
+                                                   : 0.1),
                   "slots were held %.0f %% of the time",
                   100 * share);
     expect_fair(&slots);
