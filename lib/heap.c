@@ -36,6 +36,9 @@
  * there are so many bytes of them, and half of the heap is. */
 #define HEAP_IDLE ((size_t)16 << 20)
 
+/* From here on realloc takes more than is asked for. */
+#define HEAP_ROOMY ((size_t)256 << 10)
+
 /* From here on calloc gives pages back instead of clearing them. */
 #define HEAP_CLEAR ((size_t)1 << 20)
 
@@ -593,15 +596,16 @@ arena_calloc(size_t count, size_t size)
     return block;
 }
 
-/* A block that grows is likely to grow again: large ones, which cannot grow
+/* A block that grows is likely to grow again: huge ones, which cannot grow
  * where they are, move to where there is more room than they need, if memory
- * is not short. */
+ * is not short.  So one that grows by a little each time is not copied as
+ * often. */
 static void *
 alloc_to_move(size_t room, size_t size)
 {
     size_t limit = arena_limit();
 
-    if (size > SIZECLASS_LAST && size > room && size < limit / 8
+    if (size >= HEAP_ROOMY && size > room && size < limit / 8
         && arenap_budget_charged() < limit / 2)
         size += size / 8;
     return heap_take(size);
