@@ -20,6 +20,8 @@
  *   action.c     close actions
  *   hold.c       acquire, release, adopt
  *   chunk.c      chunks of explicit kinds and each thread's cache of them
+ *   magazine.c   free heap blocks at hand, per thread; the depot between them
+ *   sizeclass.c  the sizes of those; blockmap.c: from an address to its class
  *   control.c    control blocks of explicit arenas: slabs, never unmapped
  *   pagemap.c    from an address to its arena, without a lock
  *   budget.c     what all of them reserve from; waiters
@@ -40,7 +42,7 @@
  *
  * Locks, in the order in which they may nest: the tree lock (close.c),
  * the arena stripes (explicit.c), the leaves: budget, thread list, control,
- * records (record.c), meta.  None is ever held while the collector is called,
+ * records (record.c), the depot (magazine.c), meta.  None is ever held while the collector is called,
  * since a collection runs code of the host program; so the collector's own
  * lock may be taken before any of them, never after.
  */
