@@ -1,7 +1,7 @@
 /*
  * internal.h: the map of the library, and what every module needs.
  *
- * A block goes to the user from one of five places:
+ * A block goes to the user from one of these places:
  *
  *   arena.c      the public calls on arenas: checks, fast paths, dispatch
  *   explicit.c   confined, shared and global arenas: bump allocation in
@@ -12,6 +12,9 @@
  *   heap.c       arena_malloc and its family; legacy.c: libc's other
  *                allocating functions for programs that are only recompiled;
  *                scope.c: arenas that malloc takes from for a while
+ *   serialize.c  copies of what a layout describes (layout.c, and paths in
+ *                layout_path.c), in any of those; graph.c finds what belongs
+ *                to one, number.c converts numbers
  *
  * Below them:
  *
