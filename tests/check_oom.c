@@ -11,6 +11,7 @@
 
 #include <arena/buffer.h>
 #include <arena/heap.h>
+#include <arena/layout.h>
 #include <arena/phantom.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -799,6 +800,50 @@ undo_buffer(struct site *site)
     (void)arena_buffer_free(site->made[0]);
 }
 
+/* A list that is longer than the table of a small one. */
+
+struct link {
+    struct link *next;
+    char *text;
+};
+
+ARENA_FORWARD(link_layout, struct link);
+ARENA_POINTER(link_pointer, link_layout);
+ARENA_STRUCT(link_layout, struct link,
+             ARENA_MEMBER(struct link, next, link_pointer),
+             ARENA_MEMBER(struct link, text, arena_layout_string));
+
+static bool
+run_serialize(struct site *site)
+{
+    struct link links[TIMES];
+    char texts[TIMES][8];
+    const struct link *copy;
+    size_t length = 0;
+
+    for (size_t i = 0; i < TIMES; i++) {
+        links[i].next = i + 1 < TIMES ? &links[i + 1] : NULL;
+        links[i].text = texts[i];
+        snprintf(texts[i], sizeof texts[i], "%zu", i);
+    }
+    site->made[0] = arena_serialize(site->arena, &link_layout, links);
+    for (copy = site->made[0]; copy != NULL; copy = copy->next)
+        length += strcmp(copy->text, texts[length]) == 0;
+    return length == TIMES;
+}
+
+static bool
+run_layout(struct site *site)
+{
+    const arena_layout_member_t members[] = {
+        {"x", &arena_layout_int, 0, 0, NULL, 0},
+        {"y", &arena_layout_int, 0, 0, NULL, 0}};
+
+    site->made[0] =
+        arena_layout_struct(site->arena, "point", members, 2, NULL);
+    return site->made[0] != NULL;
+}
+
 #define NO_ARENA ARENA_GLOBAL, 0
 #define ALLOCATING(kind, flags, of, undo)                                     \
     {"alloc small" of, kind, flags, run_alloc_small, undo},                   \
@@ -858,7 +903,13 @@ static const struct call calls[] = {
     {"buffer", NO_ARENA, run_buffer_small, undo_buffer},
     {"large buffer", NO_ARENA, run_buffer_large, undo_buffer},
     {"mapped buffer", NO_ARENA, run_buffer_mapped, undo_buffer},
-    {"view", NO_ARENA, run_buffer_view, undo_buffer}};
+    {"view", NO_ARENA, run_buffer_view, undo_buffer},
+    {"serialize", ARENA_CONFINED, 0, run_serialize, undo_nothing},
+    {"serialize, shared", ARENA_SHARED, 0, run_serialize, undo_nothing},
+    {"serialize, auto", ARENA_AUTO, 0, run_serialize, undo_nothing},
+    {"serialize, implicit", ARENA_IMPLICIT, 0, run_serialize, undo_free},
+    {"layout", ARENA_CONFINED, 0, run_layout, undo_nothing},
+    {"layout, auto", ARENA_AUTO, 0, run_layout, undo_nothing}};
 
 /* --- One attempt --- */
 
