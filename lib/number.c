@@ -94,14 +94,43 @@ arenap_number_is_sound(const arena_layout_t *layout)
            && size_is_sound(layout->kind, layout->value_size);
 }
 
+/* Are the bytes of the two forms in opposite orders? */
+static bool
+is_reversed(const arena_layout_t *layout)
+{
+    return layout->kind != ARENA_LAYOUT_RAW && layout->size > 1
+           && is_swapped(layout, ARENA_FORM_DATA);
+}
+
 bool
 arenap_number_is_same(const arena_layout_t *layout)
 {
+    return arenap_number_always_fits(layout) && !is_reversed(layout);
+}
+
+bool
+arenap_number_always_fits(const arena_layout_t *layout)
+{
     return layout->size == layout->value_size
-           && (layout->kind == ARENA_LAYOUT_RAW || layout->size == 1
-               || !is_swapped(layout, ARENA_FORM_DATA))
-           && is_signed(layout, ARENA_FORM_DATA)
-                  == is_signed(layout, ARENA_FORM_VALUE);
+           && (layout->kind == ARENA_LAYOUT_RAW
+               || (arenap_number_is_sound(layout)
+                   && is_signed(layout, ARENA_FORM_DATA)
+                          == is_signed(layout, ARENA_FORM_VALUE)));
+}
+
+void
+arenap_number_copy(const arena_layout_t *layout, const char *src, char *dst,
+                   size_t count)
+{
+    size_t size = layout->size;
+
+    if (!is_reversed(layout)) {
+        memcpy(dst, src, count * size);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        bytes_store(dst + i * size, size, true,
+                    bytes_load(src + i * size, size, false));
 }
 
 /* --- Integers --- */

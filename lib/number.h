@@ -18,6 +18,11 @@ bool arenap_number_is_sound(const arena_layout_t *layout);
 /* Are both forms of a number or of raw bytes the same bytes? */
 bool arenap_number_is_same(const arena_layout_t *layout);
 
+/* Does each number of one form fit the other?  And copy some of those. */
+bool arenap_number_always_fits(const arena_layout_t *layout);
+void arenap_number_copy(const arena_layout_t *layout, const char *src,
+                        char *dst, size_t count);
+
 /* Read an integer. */
 struct number arenap_number_load(const arena_layout_t *layout,
                                  arena_form_t form, const char *src);

@@ -434,14 +434,14 @@ walk_pointer(struct walk *walk, const arena_layout_t *layout,
 
 /* --- Arrays, structures and unions --- */
 
-/* Can elements be copied as they are, many at once? */
+/* Can elements be copied without a look at each? */
 static bool
 is_plain(const arena_layout_t *layout)
 {
     return (layout->kind == ARENA_LAYOUT_INT
             || layout->kind == ARENA_LAYOUT_FLOAT
             || layout->kind == ARENA_LAYOUT_RAW)
-           && arenap_number_is_same(layout);
+           && arenap_number_always_fits(layout);
 }
 
 static int
@@ -453,7 +453,7 @@ walk_elements(struct walk *walk, const arena_layout_t *element, size_t count,
 
     if (is_plain(element)) {
         if (at->dst != NULL && count != 0)
-            memcpy(at->dst, at->src, count * to);
+            arenap_number_copy(element, at->src, at->dst, count);
         return 0;
     }
     for (size_t i = 0; i < count && (from | to) != 0; i++) {
