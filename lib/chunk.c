@@ -13,6 +13,7 @@
 #include "error.h"
 #include "explicit.h"
 #include "internal.h"
+#include "mapping.h"
 #include "os.h"
 #include "pagemap.h"
 #include "thread.h"
@@ -77,6 +78,9 @@ arenap_chunk_release(struct chunk *chunk)
     case CHUNK_TRACED:
         arenap_collector_free_traced(chunk->base);
         break;
+    case CHUNK_FILE:
+        arenap_mapping_release(chunk);
+        break;
     }
     arenap_budget_release(charge);
 }
@@ -100,6 +104,9 @@ chunk_get(enum chunk_source source, size_t length, bool zero, void **base)
     case CHUNK_MAPPED:
         block = arenap_os_map(length);
         break;
+    case CHUNK_FILE:
+        block = arenap_os_map_room(length);
+        break;
     case CHUNK_TRACED:
         block = arenap_collector_alloc_traced(length);
         break;
@@ -114,7 +121,7 @@ chunk_get(enum chunk_source source, size_t length, bool zero, void **base)
 static void
 chunk_put(enum chunk_source source, void *base, size_t length)
 {
-    if (source == CHUNK_MAPPED)
+    if (source == CHUNK_MAPPED || source == CHUNK_FILE)
         arenap_os_unmap(base, length);
     else if (source == CHUNK_TRACED)
         arenap_collector_free_traced(base);
@@ -492,7 +499,7 @@ chunk_take_guarded(struct arena *arena, size_t size, size_t align)
         return NULL;
     }
     chunk->start = (char *)((uintptr_t)(guard - size) & ~(align - 1));
-    chunk->end = guard;
+    chunk->end = chunk->start + size;
     return chunk;
 }
 
@@ -524,7 +531,20 @@ arenap_chunk_take_big(struct thread *self, struct arena *arena, size_t size,
         return NULL;
     chunk->start =
         (char *)arenap_round_up((uintptr_t)chunk->start, align);
+    chunk->end = chunk->start + size;
     return chunk_hand_out(self, arena, chunk);
+}
+
+struct chunk *
+arenap_chunk_take_file(struct thread *self, struct arena *arena, size_t page,
+                       size_t length)
+{
+    struct chunk *chunk;
+
+    if (limit_take(arena, page) != 0)
+        return NULL;
+    chunk = chunk_reserve(CHUNK_FILE, arena, length, page, true);
+    return chunk != NULL ? chunk_hand_out(self, arena, chunk) : NULL;
 }
 
 void

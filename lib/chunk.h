@@ -32,11 +32,12 @@ enum chunk_source {
     CHUNK_MALLOC,  /* malloc or calloc, base before the chunk */
     CHUNK_MAPPED,  /* own pages */
     CHUNK_TRACED,  /* uncollectable memory that the collector scans */
+    CHUNK_FILE,    /* a page of ours, then pages of a file; see mapping.c */
 };
 
 struct chunk {
     struct chunk *next; /* in the arena, or in the cache */
-    char *start, *end;  /* of the room for blocks */
+    char *start, *end;  /* of the room for blocks, or of its only one */
     size_t charge;      /* bytes reserved in the budget */
     void *base;         /* what to free */
     size_t length;      /* bytes of the page map from the chunk's address */
@@ -187,6 +188,11 @@ struct chunk *arenap_chunk_take(struct thread *self, struct arena *arena,
 /* A chunk for one block of its own, at start, zero-filled if asked. */
 struct chunk *arenap_chunk_take_big(struct thread *self, struct arena *arena,
                                     size_t size, size_t align, bool zero);
+
+/* Memory of length bytes for an arena, of which the caller is to put a file
+ * behind the first page; that page is charged.  NULL with errno set. */
+struct chunk *arenap_chunk_take_file(struct thread *self, struct arena *arena,
+                                     size_t page, size_t length);
 
 /* Give back a chunk of an arena. */
 void arenap_chunk_give(struct thread *self, struct arena *arena,

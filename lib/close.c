@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "cell.h"
 #include "chunk.h"
 #include "control.h"
 #include "error.h"
 #include "explicit.h"
+#include "handshake.h"
 #include "internal.h"
 #include "lifecycle.h"
 #include "os.h"
@@ -135,6 +137,7 @@ arenap_closing_mark(struct closing *closing)
         atomic_store(&a->owner, ARENA_NOBODY);
         a->bump = a->end = a->zeroed = NULL;
         a->closes++;
+        arenap_cells_drop(a, NULL);
         atomic_fetch_add(&a->epoch, 1);
         atomic_store(&a->state, 0);
         /* Who waits to close it finds it closed. */
@@ -146,6 +149,7 @@ arenap_closing_mark(struct closing *closing)
 void
 arenap_closing_act(struct thread *self, struct closing *closing)
 {
+    arenap_handshake_wait_all(closing->all);
     for (struct arena *a = closing->all; a != NULL; a = a->free_next) {
         struct action *actions = a->actions;
 

@@ -756,3 +756,65 @@ arenap_implicit_size(const void *ptr, void *base, size_t *size)
     return (atomic_load(&block->tag) & TAG_ARMED) != 0
            && implicit_user(block) == ptr;
 }
+
+/* --- Looking --- */
+
+/* The room for blocks of an auto arena's part. */
+static const char *
+part_room(enum block kind, const void *base)
+{
+    const struct arena *arena = base;
+    uint64_t tag = atomic_load(&arena->owner);
+
+    if (kind != BLOCK_SMALL)
+        return (const char *)base + sizeof(struct chunk_part);
+    return (const char *)base
+           + ((tag & TAG_PART) != 0 ? sizeof(struct prompt_part)
+                                    : ARENA_AUTO_HEAD);
+}
+
+static bool
+auto_extent(enum block kind, void *base, size_t size, const char **start,
+            const char **end)
+{
+    struct arena *arena = arenap_collected_arena(kind, base);
+
+    if (arena == NULL)
+        return false;
+    *start = part_room(kind, base);
+    *end = (const char *)base + size - SLOP;
+    arenap_sync_lock(arena);
+    if (arena->bump >= *start && arena->bump <= *end)
+        *end = arena->bump;
+    arenap_sync_unlock(arena);
+    return true;
+}
+
+bool
+arenap_collected_extent(enum block kind, void *base, size_t size,
+                        const char *ptr, const char **start, const char **end)
+{
+    struct implicit *block = base;
+
+    switch (kind) {
+    case BLOCK_SMALL:
+    case BLOCK_CHUNK:
+    case BLOCK_CHUNK_TRACED:
+        if (!auto_extent(kind, base, size, start, end))
+            return false;
+        break;
+    case BLOCK_IMPLICIT:
+        if ((atomic_load(&block->tag) & TAG_ARMED) == 0)
+            return false;
+        *start = implicit_user(block);
+        *end = *start + (block->shape >> SHAPE_SHIFT);
+        break;
+    case BLOCK_HEAP:
+        *start = base;
+        *end = *start + size - SLOP;
+        break;
+    default:
+        return false;
+    }
+    return ptr >= *start && ptr <= *end;
+}

@@ -54,6 +54,13 @@ bool arenap_implicit_free(const void *ptr, void *base);
 /* The size that a block was asked for.  False if ptr does not begin one. */
 bool arenap_implicit_size(const void *ptr, void *base, size_t *size);
 
+/* Where the block that ptr points into begins and ends, of a kind that is an
+ * auto arena's, the implicit arena's or arena_malloc's; of auto arenas what is
+ * in use of the part.  False: no block can be there. */
+bool arenap_collected_extent(enum block kind, void *base, size_t size,
+                             const char *ptr, const char **start,
+                             const char **end);
+
 /* --- All that the collector frees, direct buffers too --- */
 
 /* A zero-filled block of request bytes.  Reserved are its bytes as the

@@ -552,3 +552,76 @@ arenap_explicit_free(struct thread *self, struct arena *arena,
         chunks = next;
     }
 }
+
+/* --- Looking --- */
+
+static bool
+chunk_has(const struct chunk *chunk, const char *ptr)
+{
+    return ptr >= (const char *)chunk
+           && ptr < (const char *)chunk + chunk->length;
+}
+
+/* The newest mark that is older than a block at ptr, in the chunk that is
+ * place-th of the list.  A mark is older than what is in chunks before the one
+ * that was first when it was taken, and than what is behind it in its own. */
+static struct mark *
+mark_before(const struct arena *arena, const struct chunk *chunk,
+            size_t place, const char *ptr)
+{
+    struct mark *mark = arena->marks;
+    const struct chunk *first = arena->chunks;
+
+    for (size_t i = 0; mark != NULL; mark = mark->next) {
+        for (; first != mark->chunks; first = first->next)
+            i++;
+        if (place < i || (chunk_has(chunk, mark->bump) && ptr >= mark->bump))
+            break;
+    }
+    return mark;
+}
+
+bool
+arenap_explicit_extent(const struct arena *arena, const char *ptr,
+                       struct extent *out)
+{
+    struct chunk *chunk = arena->chunks;
+    size_t place = 0;
+
+    while (chunk != NULL && !chunk_has(chunk, ptr)) {
+        chunk = chunk->next;
+        place++;
+    }
+    if (chunk == NULL)
+        return false;
+    out->chunk = chunk;
+    out->start = chunk->start;
+    out->end = chunk->end;
+    /* The run: its bump may be at the very end of the chunk. */
+    if (arena->bump > (char *)chunk && arena->bump <= chunk->end
+        && arena->end <= (char *)chunk + chunk->length
+        && arena->end > (char *)chunk)
+        out->end = arena->bump;
+    out->mark = mark_before(arena, chunk, place, ptr);
+    return ptr >= out->start && ptr <= out->end;
+}
+
+int
+arenap_explicit_add(struct thread *self, struct arena *arena,
+                    struct chunk *chunk, size_t size)
+{
+    bool locked = arena->kind != ARENA_CONFINED;
+    int result;
+
+    if (locked)
+        arenap_sync_lock(arena);
+    result = arenap_explicit_check(self, arena);
+    if (result == 0) {
+        if (!locked)
+            arenap_explicit_settle(arena);
+        run_add_big(arena, chunk, size);
+    }
+    if (locked)
+        arenap_sync_unlock(arena);
+    return result;
+}

@@ -28,6 +28,7 @@ struct mark {
     struct action *actions;
     uint64_t next_order; /* of children */
     size_t requested, blocks;
+    struct cell *cell; /* NULL until a segment needs it */
 };
 
 /* A block, after all fast paths have failed.  Arguments are valid; size 0 is
@@ -76,6 +77,23 @@ void arenap_explicit_fold(struct arena *arena);
 /* Give back a list of chunks, down to but without last. */
 void arenap_explicit_free(struct thread *self, struct arena *arena,
                           struct chunk *chunks, const struct chunk *last);
+
+/* Where a block of an arena may lie. */
+struct extent {
+    const char *start, *end; /* of the block if that is known, else of what is
+                              * in use of its chunk */
+    struct chunk *chunk;
+    struct mark *mark; /* the newest that is older than the block, or NULL */
+};
+
+/* Find that of an address.  Owner or lock.  False: no block can be there. */
+bool arenap_explicit_extent(const struct arena *arena, const char *ptr,
+                            struct extent *out);
+
+/* Give a chunk to an arena, for one block of size bytes that is all of it.
+ * 0; or -1 with errno EPERM or ESTALE, and then it is the caller's. */
+int arenap_explicit_add(struct thread *self, struct arena *arena,
+                        struct chunk *chunk, size_t size);
 
 /* Fold and drop all pieces of a thread that ends. */
 void arenap_piece_flush(struct thread *thread);

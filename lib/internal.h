@@ -2,6 +2,7 @@
  * internal.h: the map of the library, and what every module needs.
  *
  * A block goes to the user from one of these places:
+ * A block goes to the user from one of six places:
  *
  *   arena.c      the public calls on arenas: checks, fast paths, dispatch
  *   explicit.c   confined, shared and global arenas: bump allocation in
@@ -9,12 +10,21 @@
  *   collected.c  auto arenas (a ring of collected chunks) and implicit blocks
  *   buffer.c     direct buffers: collected handles over bytes from malloc,
  *                which payload.c has; bytes.c: reading and writing them
+ *   mapping.c    mapped files, as chunks of an arena
  *   heap.c       arena_malloc and its family; legacy.c: libc's other
  *                allocating functions for programs that are only recompiled;
  *                scope.c: arenas that malloc takes from for a while
  *   serialize.c  copies of what a layout describes (layout.c, and paths in
  *                layout_path.c), in any of those; graph.c finds what belongs
  *                to one, number.c converts numbers
+ *
+ * Checked memory, over all of these:
+ *
+ *   segment.c    making segments, parts and views of them
+ *   access.c     the checks of an access; single numbers
+ *   transfer.c   copies, arrays, strings, atomic operations
+ *   handshake.c  accesses of shared arenas against their close
+ *   cell.c       what makes segments stale that a rewind has undone
  *
  * Below them:
  *
@@ -167,6 +177,7 @@ struct arena {
     struct chunk *limbo; /* freed contents that they may still write to */
     _Atomic uint32_t sleepers; /* in arena_close_wait, for its release */
     uint64_t closes;    /* so far; says whether it is the same arena */
+    _Atomic uint64_t segmented; /* shared: the last epoch with segments */
     struct hold *holds;
     char *name; /* malloc'd, or NULL */
     size_t chunk_size;  /* hint */

@@ -23,6 +23,8 @@ void arenap_os_meta_each(void (*visit)(uintptr_t lo, uintptr_t hi, void *),
 
 /* Zero-filled pages, a multiple of the page size; to be unmapped. */
 void *arenap_os_map(size_t size);
+/* The same, of which only the first page can be used, and costs anything. */
+void *arenap_os_map_room(size_t size);
 void arenap_os_unmap(void *address, size_t size);
 
 /* Make pages inaccessible.  Returns false when the system refuses. */
@@ -30,6 +32,10 @@ bool arenap_os_guard(void *address, size_t size);
 
 /* May the 8 bytes at an address be read?  Asks the system. */
 bool arenap_os_readable(const void *address);
+
+/* Copy between memory of the process, of which one side may be pages of a file
+ * that is gone.  False then; a part may have been copied. */
+bool arenap_os_copy(void *to, const void *from, size_t n);
 
 /* Is malloc libc's own?  Not under a checker, or with another one in front. */
 bool arenap_os_malloc_is_libc(void);

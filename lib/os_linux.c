@@ -17,6 +17,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,6 +48,24 @@ arenap_os_map(size_t size)
     void *address = mmap(NULL, size, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
+    errno = saved;
+    return address == MAP_FAILED ? NULL : address;
+}
+
+void *
+arenap_os_map_room(size_t size)
+{
+    int saved = errno;
+    char *address = mmap(NULL, size, PROT_NONE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (address != MAP_FAILED
+        && mprotect(address, (size_t)sysconf(_SC_PAGESIZE),
+                    PROT_READ | PROT_WRITE)
+               != 0) {
+        munmap(address, size);
+        address = MAP_FAILED;
+    }
     errno = saved;
     return address == MAP_FAILED ? NULL : address;
 }
@@ -127,6 +146,57 @@ arenap_os_readable(const void *address)
             && errno == EFAULT;
     errno = saved;
     return !fault;
+}
+
+/* The same page by page, where the system does not copy. */
+static bool
+copy_asking(char *to, const char *from, size_t n)
+{
+    const uintptr_t word = sizeof(uint64_t), page = ARENA_PAGE;
+
+    for (size_t step; n != 0; to += step, from += step, n -= step) {
+        size_t left_from = page - (uintptr_t)from % page;
+        size_t left_to = page - (uintptr_t)to % page;
+
+        step = left_from < left_to ? left_from : left_to;
+        step = step < n ? step : n;
+        if (!arenap_os_readable((void *)((uintptr_t)from & ~(word - 1)))
+            || !arenap_os_readable((void *)((uintptr_t)to & ~(word - 1))))
+            return false;
+        memcpy(to, from, step);
+    }
+    return true;
+}
+
+/* The system takes whichever side it is told is another process's for one
+ * that may not be there; this process's own side is copied as by read(2) and
+ * write(2), which find out, too. */
+bool
+arenap_os_copy(void *to, const void *from, size_t n)
+{
+    char *at = to;
+    const char *source = from;
+    int saved = errno;
+    bool done = true;
+
+    while (n != 0 && done) {
+        struct iovec ours = {at, n};
+        struct iovec theirs = {(void *)(uintptr_t)source, n};
+        ssize_t moved = process_vm_readv(getpid(), &ours, 1, &theirs, 1, 0);
+
+        if (moved > 0) {
+            at += moved;
+            source += moved;
+            n -= (size_t)moved;
+        } else if (moved < 0 && (errno == EPERM || errno == ENOSYS)) {
+            done = copy_asking(at, source, n);
+            n = 0;
+        } else {
+            done = false;
+        }
+    }
+    errno = saved;
+    return done;
 }
 
 static _Atomic int malloc_known; /* 0: not yet, 1: it is, 2: it is not */

@@ -5,8 +5,10 @@
 
 #include <errno.h>
 
+#include "cell.h"
 #include "error.h"
 #include "explicit.h"
+#include "handshake.h"
 #include "internal.h"
 #include "lifecycle.h"
 #include "sync.h"
@@ -20,14 +22,18 @@ struct contents {
     struct closing children;
     struct action *actions, *last_action;
     struct chunk *chunks, *last_chunk;
+    bool had_segments; /* of a shared arena: they may be in use */
 };
 
 /* Run actions, in the order of a close. */
 static void
-contents_act(struct thread *self, struct contents *contents)
+contents_act(struct thread *self, struct arena *arena,
+             struct contents *contents)
 {
     int saved = errno;
 
+    if (contents->had_segments)
+        arenap_handshake_wait(arena);
     arenap_closing_act(self, &contents->children);
     arenap_actions_run(self, contents->actions, contents->last_action);
     errno = saved;
@@ -54,8 +60,12 @@ contents_take_all(struct arena *arena, struct contents *contents)
     contents->chunks = arena->chunks;
     contents->last_action = NULL;
     contents->last_chunk = NULL;
+    contents->had_segments =
+        arena->kind == ARENA_SHARED
+        && atomic_load(&arena->segmented) == atomic_load(&arena->epoch);
     arena->actions = NULL;
     arena->chunks = NULL;
+    arenap_cells_drop(arena, NULL);
     arena->marks = NULL;
     arena->bump = arena->end = arena->zeroed = NULL;
     arena->tally = 0;
@@ -72,6 +82,9 @@ contents_take_since(struct arena *arena, const struct mark *mark,
     contents->chunks = arena->chunks;
     contents->last_action = mark->actions;
     contents->last_chunk = mark->chunks;
+    contents->had_segments = false;
+    arenap_cells_drop(arena, mark);
+    arenap_cell_advance(mark);
     while (arena->marks != mark)
         arena->marks = arena->marks->next;
     arena->actions = mark->actions;
@@ -125,7 +138,7 @@ drop_acting(struct thread *self, struct arena *arena, const struct mark *mark)
     if (contents_take(self, arena, mark, &contents) != 0)
         return -1;
     self->dropping = &dropping;
-    contents_act(self, &contents);
+    contents_act(self, arena, &contents);
     self->dropping = dropping.outer;
     if (arena->kind == ARENA_CONFINED
         && (atomic_load(&arena->state) & ARENA_OPEN) != 0)
@@ -205,6 +218,7 @@ arena_mark(arena_t *arena, arena_mark_t *out)
     mark->next_order = arena->next_order;
     mark->requested = requested;
     mark->blocks = blocks;
+    mark->cell = NULL;
     arena->marks = mark;
     *out = (arena_mark_t){.id = mark->id, .arena = (uintptr_t)arena};
     return 0;

@@ -6,12 +6,14 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "../include/arena/segment.h"
 #include "budget.h"
 #include "chunk.h"
 #include "cleaner.h"
 #include "collector.h"
 #include "control.h"
 #include "explicit.h"
+#include "handshake.h"
 #include "heap.h"
 #include "internal.h"
 #include "magazine.h"
@@ -27,6 +29,7 @@
 #include "usage.h"
 
 ARENA_TLS struct arenap_tls arenap_tls;
+ARENA_TLS uint64_t arena_self_;
 
 /* The thread sanitizer's own record of a thread is gone in the last round. */
 #define ROUNDS (PTHREAD_DESTRUCTOR_ITERATIONS - ARENA_OS_TSAN)
@@ -133,7 +136,7 @@ thread_end(void *unused)
     ending_remove(self);
     thread_strip(self);
     arenap_tls.record = NULL;
-    arenap_tls.serial = 0;
+    arenap_tls.serial = arena_self_ = 0;
     arenap_tls.ended = true;
     thread_retire(self);
 }
@@ -205,6 +208,7 @@ fork_child(void)
     arenap_collector_fork_child();
     arenap_phantom_fork_child();
     arenap_heap_fork_child();
+    arenap_handshake_fork_child();
     threads.ending = NULL;
     atomic_store(&threads.endings, 0);
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
@@ -299,6 +303,7 @@ arenap_thread_bind(void)
     arenap_scope_drop(self);
     arenap_tls.record = self;
     arenap_tls.serial = atomic_fetch_add(&threads.last_serial, 2) + 2;
+    arena_self_ = arenap_tls.serial;
     atomic_store_explicit(&self->serial, arenap_tls.serial,
                           memory_order_release);
     if (!self->late && threads.has_key

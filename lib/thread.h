@@ -39,6 +39,9 @@ struct piece {
 
 #define THREAD_PIECES 8
 
+/* Shared arenas that a thread can access at a time, through segments. */
+#define THREAD_ACCESSES 2
+
 /* Kinds of collected blocks that are kept in lists, and their classes: up to
  * 16 granules. */
 #define LIST_KINDS 3
@@ -78,6 +81,9 @@ struct thread {
     struct bins bins;    /* free heap blocks at hand */
     struct piece piece[THREAD_PIECES];
     struct control_ring ring;
+    struct cell *cells; /* free ones; see cell.h */
+    /* See handshake.h. */
+    _Atomic(const struct arena *) accessing[THREAD_ACCESSES];
     /* --- the rest --- */
     struct thread *next;      /* all records */
     struct thread *next_free; /* unused, or ending, ones */
@@ -117,6 +123,7 @@ struct arenap_tls {
 };
 
 extern ARENA_TLS struct arenap_tls arenap_tls;
+/* arena_self_ of arena/segment.h is its serial, too. */
 
 /* Bind a record to the calling thread; NULL when the system refuses. */
 struct thread *arenap_thread_bind(void);

@@ -25,6 +25,7 @@
 #include "explicit.h"
 #include "heap.h"
 #include "internal.h"
+#include "mapping.h"
 #include "os.h"
 #include "payload.h"
 #include "phantom.h"
@@ -170,6 +171,7 @@ pools_read(arena_usage_t *usage)
         pool_read(&usage->kind[kind], kind);
     pool_read(&usage->buffers, POOL_BUFFERS);
     heap_read(usage);
+    arenap_mapping_figures(&usage->mapped);
     usage->manual.reserved = usage->manual.requested =
         atomic_load(&arenap_budget_manual_bytes);
     usage->manual.count = arenap_budget_manual_count();
@@ -214,9 +216,10 @@ snapshot_read(arena_usage_t *usage)
         pool_add(usage, &usage->kind[kind]);
     pool_add(usage, &usage->heap);
     pool_add(usage, &usage->buffers);
-    pool_add(usage, &usage->mapped);
     pool_add(usage, &usage->manual);
     usage->cached = charged > usage->reserved ? charged - usage->reserved : 0;
+    /* The budget does not charge those. */
+    pool_add(usage, &usage->mapped);
 }
 
 void

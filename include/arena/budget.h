@@ -71,7 +71,7 @@ typedef struct arena_usage {
      *  requested and count are estimates between collections. */
     arena_usage_pool_t heap;
     arena_usage_pool_t buffers; /**< direct buffers; count: without views */
-    arena_usage_pool_t mapped;  /**< always 0 in this version */
+    arena_usage_pool_t mapped;  /**< arena_map; not bounded by the limit */
     arena_usage_pool_t manual;  /**< arena_reserve; count: reservations */
     uint64_t reclaimed; /**< bytes that collections gave back so far, those
                          *   of direct buffers included */

@@ -1,0 +1,99 @@
+/* handshake.c: see handshake.h. */
+
+#include "config.h"
+
+#include <sched.h>
+#include <time.h>
+
+#include "handshake.h"
+#include "internal.h"
+#include "os.h"
+#include "sync.h"
+#include "thread.h"
+
+/* An access that is not over after this many looks is a long one, or its
+ * thread has no processor: then sleep in between. */
+#define LOOKS 64
+#define NAP_NS 50000
+
+static void
+wait_for(const _Atomic(const struct arena *) *accessing,
+         const struct arena *arena)
+{
+    struct timespec nap = {0, NAP_NS};
+    unsigned looks = 0;
+
+    while (atomic_load_explicit(accessing, memory_order_acquire) == arena) {
+        if (++looks < LOOKS)
+            sched_yield();
+        else
+            nanosleep(&nap, NULL);
+    }
+}
+
+static void
+wait_for_threads(const struct arena *arena)
+{
+    struct thread *t = arenap_thread_first();
+
+    for (; t != NULL; t = t->next)
+        for (unsigned slot = 0; slot < THREAD_ACCESSES; slot++)
+            wait_for(&t->accessing[slot], arena);
+}
+
+void
+arenap_handshake_wait(const struct arena *arena)
+{
+    arenap_os_heavy();
+    wait_for_threads(arena);
+}
+
+/* Its contents of the last epoch had segments. */
+static bool
+had_segments(const struct arena *arena)
+{
+    return arena->kind == ARENA_SHARED
+           && atomic_load(&arena->segmented) + 1
+                  == atomic_load(&arena->epoch);
+}
+
+void
+arenap_handshake_wait_all(const struct arena *list)
+{
+    bool any = false;
+
+    for (const struct arena *a = list; a != NULL; a = a->free_next)
+        any |= had_segments(a);
+    if (!any)
+        return;
+    arenap_os_heavy();
+    for (const struct arena *a = list; a != NULL; a = a->free_next)
+        if (had_segments(a))
+            wait_for_threads(a);
+}
+
+/* The lock is the one under which closers advance the epoch: who does so
+ * later sees what is stored here. */
+bool
+arenap_handshake_expect(struct arena *arena, uint64_t epoch)
+{
+    if (atomic_load_explicit(&arena->segmented, memory_order_acquire)
+        != epoch) {
+        arenap_sync_lock(arena);
+        if (atomic_load(&arena->epoch) == epoch)
+            atomic_store(&arena->segmented, epoch);
+        arenap_sync_unlock(arena);
+    }
+    return atomic_load_explicit(&arena->epoch, memory_order_acquire) == epoch;
+}
+
+void
+arenap_handshake_fork_child(void)
+{
+    struct thread *t = arenap_thread_first();
+
+    for (; t != NULL; t = t->next)
+        for (unsigned slot = 0; slot < THREAD_ACCESSES; slot++)
+            if (t != arenap_tls.record)
+                atomic_store(&t->accessing[slot], NULL);
+}
