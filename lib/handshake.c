@@ -53,8 +53,7 @@ static bool
 had_segments(const struct arena *arena)
 {
     return arena->kind == ARENA_SHARED
-           && atomic_load(&arena->segmented) + 1
-                  == atomic_load(&arena->epoch);
+           && atomic_load(&arena->segmented) == atomic_load(&arena->epoch);
 }
 
 void
@@ -78,10 +77,10 @@ bool
 arenap_handshake_expect(struct arena *arena, uint64_t epoch)
 {
     if (atomic_load_explicit(&arena->segmented, memory_order_acquire)
-        != epoch) {
+        != epoch + 1) {
         arenap_sync_lock(arena);
         if (atomic_load(&arena->epoch) == epoch)
-            atomic_store(&arena->segmented, epoch);
+            atomic_store(&arena->segmented, epoch + 1);
         arenap_sync_unlock(arena);
     }
     return atomic_load_explicit(&arena->epoch, memory_order_acquire) == epoch;

@@ -62,7 +62,7 @@ contents_take_all(struct arena *arena, struct contents *contents)
     contents->last_chunk = NULL;
     contents->had_segments =
         arena->kind == ARENA_SHARED
-        && atomic_load(&arena->segmented) == atomic_load(&arena->epoch);
+        && atomic_load(&arena->segmented) == atomic_load(&arena->epoch) + 1;
     arena->actions = NULL;
     arena->chunks = NULL;
     arenap_cells_drop(arena, NULL);

@@ -48,16 +48,25 @@ side_is_there(struct side side, size_t n)
                (void *)(((uintptr_t)side.at + n - 1) & ~(word - 1)));
 }
 
+/* Turn elements of one size around; n is a multiple of it. */
+#define TURN(bits, bytes, n)                                                  \
+    for (size_t i_ = 0; i_ < (n); i_ += (bits) / 8) {                         \
+        uint##bits##_t element_;                                              \
+                                                                              \
+        memcpy(&element_, (bytes) + i_, sizeof element_);                     \
+        element_ = __builtin_bswap##bits(element_);                           \
+        memcpy((bytes) + i_, &element_, sizeof element_);                     \
+    }
+
 static void
 turn(char *bytes, size_t n, size_t element)
 {
-    for (char *p = bytes; p < bytes + n; p += element)
-        for (size_t i = 0; i < element / 2; i++) {
-            char other = p[i];
-
-            p[i] = p[element - 1 - i];
-            p[element - 1 - i] = other;
-        }
+    if (element == 2)
+        TURN(16, bytes, n)
+    else if (element == 4)
+        TURN(32, bytes, n)
+    else
+        TURN(64, bytes, n)
 }
 
 static bool
