@@ -31,6 +31,7 @@ static const struct bench_case *const cases[] = {
     &case_auto,
     &case_buffer,
     &case_phantom,
+    &case_segment,
 };
 
 static const char *const role_names[] = {"libarena", "peer", "reference"};

@@ -36,6 +36,7 @@
  *              sentence says which, with the numbers
  *
  * (arena/buffer.h adds EACCES and ERANGE, arena/layout.h ERANGE and EFAULT.)
+ * (arena/buffer.h adds EACCES and ERANGE, arena/segment.h EFAULT and EIO.)
  *
  * "Threads", "Lifetime" and "Collects" in the comments below: who may call,
  * how long results are good, and whether the call may run a collection (which

@@ -1,0 +1,162 @@
+/*
+ * case_segment.c: adding up 4 KiB of numbers through a segment, per number,
+ * beside the same through a pointer; and a segment's whole life.
+ */
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <stdint.h>
+
+#include <arena.h>
+#include <arena/segment.h>
+
+#include "bench.h"
+
+#define NUMBERS 1024
+#define BYTES (NUMBERS * sizeof(int32_t))
+
+static arena_t *confined, *shared;
+static arena_segment_t of_confined, of_shared;
+
+static void
+use(int64_t sum)
+{
+    __asm__ volatile("" : : "r"(sum) : "memory");
+}
+
+static void
+begin(void)
+{
+    confined = bench_need(arena_confined(), "arena_confined");
+    shared = bench_need(arena_shared(), "arena_shared");
+    if (arena_segment(confined, BYTES, 4, &of_confined) != 0
+        || arena_segment(shared, BYTES, 4, &of_shared) != 0)
+        bench_fail("arena_segment");
+}
+
+static void
+end(void)
+{
+    arena_close(confined);
+    arena_close(shared);
+}
+
+/* --- The compiler sees the bounds --- */
+
+static int64_t
+sum_seen(arena_segment_t segment)
+{
+    int64_t sum = 0;
+    int32_t number;
+
+    segment.size = BYTES;
+    for (size_t i = 0; i < NUMBERS; i++) {
+        if (arena_get_i32_at(&segment, i, &number) != 0)
+            return -1;
+        sum += number;
+    }
+    return sum;
+}
+
+static void
+run_seen(size_t loops)
+{
+    while (loops-- > 0)
+        use(sum_seen(of_confined));
+}
+
+static void
+run_pointer(size_t loops)
+{
+    while (loops-- > 0) {
+        const int32_t *numbers = of_confined.addr;
+        int64_t sum = 0;
+
+        for (size_t i = 0; i < NUMBERS; i++)
+            sum += numbers[i];
+        use(sum);
+    }
+}
+
+/* --- It does not --- */
+
+static __attribute__((noinline)) int64_t
+sum_unseen(const arena_segment_t *segment, size_t count)
+{
+    int64_t sum = 0;
+    int32_t number;
+
+    for (size_t i = 0; i < count; i++) {
+        if (arena_get_i32_at(segment, i, &number) != 0)
+            return -1;
+        sum += number;
+    }
+    return sum;
+}
+
+static void
+run_unseen(size_t loops)
+{
+    while (loops-- > 0)
+        use(sum_unseen(&of_confined, NUMBERS));
+}
+
+static void
+run_shared(size_t loops)
+{
+    while (loops-- > 0)
+        use(sum_unseen(&of_shared, NUMBERS));
+}
+
+/* --- A whole life --- */
+
+static void
+run_life_confined(size_t loops)
+{
+    while (loops-- > 0) {
+        arena_t *arena = bench_need(arena_confined(), "arena_confined");
+        arena_segment_t s;
+
+        if (arena_segment(arena, 64, 8, &s) != 0)
+            bench_fail("arena_segment");
+        arena_close(arena);
+    }
+}
+
+static void
+run_life_shared(size_t loops)
+{
+    while (loops-- > 0) {
+        arena_t *arena = bench_need(arena_shared(), "arena_shared");
+        arena_segment_t s;
+
+        if (arena_segment(arena, 64, 8, &s) != 0)
+            bench_fail("arena_segment");
+        arena_close(arena);
+    }
+}
+
+static const struct bench_impl impls[] = {
+    {"libarena, bounds seen", "sum", BENCH_OURS, NUMBERS, begin, run_seen,
+     end},
+    {"pointer, not checked", "sum", BENCH_PEER, NUMBERS, begin, run_pointer,
+     end},
+    {"libarena, bounds not seen", "unseen", BENCH_OURS, NUMBERS, begin,
+     run_unseen, end},
+    {"libarena, shared", "shared", BENCH_OURS, NUMBERS, begin, run_shared,
+     end},
+    {"confined: open, segment, close", "life", BENCH_OURS, 1, NULL,
+     run_life_confined, NULL},
+    {"shared: open, segment, close", "life shared", BENCH_OURS, 1, NULL,
+     run_life_shared, NULL},
+};
+
+const struct bench_case case_segment = {
+    .name = "segment",
+    .title = "checked access to memory",
+    .weight = 1,
+    .impls = impls,
+    .count = BENCH_COUNT(impls),
+};
