@@ -41,11 +41,10 @@ side_plain(void *memory)
 static bool
 side_is_there(struct side side, size_t n)
 {
-    const uintptr_t word = sizeof(uint64_t);
+    char last;
 
     return !side.guarded || n == 0
-           || arenap_os_readable(
-               (void *)(((uintptr_t)side.at + n - 1) & ~(word - 1)));
+           || arenap_os_copy(&last, side.at + n - 1, 1);
 }
 
 /* Turn elements of one size around; n is a multiple of it. */
