@@ -177,6 +177,7 @@ struct arena {
     struct chunk *limbo; /* freed contents that they may still write to */
     _Atomic uint32_t sleepers; /* in arena_close_wait, for its release */
     uint64_t closes;    /* so far; says whether it is the same arena */
+    _Atomic uint64_t rewinds; /* so far, of all arenas that had it */
     _Atomic uint64_t segmented; /* shared: after the last epoch with segments */
     struct hold *holds;
     char *name; /* malloc'd, or NULL */

@@ -94,7 +94,8 @@ contents_take_since(struct arena *arena, const struct mark *mark,
     arena->tally = 0;
     atomic_store(&arena->requested, mark->requested);
     atomic_store(&arena->blocks, mark->blocks);
-    atomic_fetch_add(&arena->epoch, 1);
+    /* Not the epoch: what came before the mark has segments. */
+    atomic_fetch_add(&arena->rewinds, 1);
 }
 
 /* Take out what came after a mark, or everything (mark is NULL). */

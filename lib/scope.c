@@ -189,6 +189,8 @@ head_mark(const struct arena *arena, const void *block)
     uint64_t epoch =
         atomic_load_explicit(&arena->epoch, memory_order_relaxed);
 
+    if (arena->kind == ARENA_CONFINED)
+        epoch += atomic_load_explicit(&arena->rewinds, memory_order_relaxed);
     return ~(uint64_t)(uintptr_t)block ^ (uint64_t)(uintptr_t)arena
            ^ epoch * SPREAD;
 }
