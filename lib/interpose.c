@@ -3,11 +3,13 @@
 #include "config.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 
 #include "../include/arena/heap.h"
 #include "cleaner.h"
 #include "collected.h"
 #include "collector.h"
+#include "error.h"
 #include "heap.h"
 #include "internal.h"
 #include "interpose.h"
@@ -40,9 +42,37 @@ arena_interpose_bypass(const struct arena_interposed *own, size_t count)
     arenap_os_malloc_is_bypassed();
 }
 
+/* A program, guile for one, that has its own ways with the collector: which
+ * pointers count, what is searched, who is told.  Two cannot have theirs. */
+static const char *
+other_master(void)
+{
+    static const char *const names[] = {
+        "GC_set_all_interior_pointers",
+        "GC_all_interior_pointers",
+        "GC_set_start_callback",
+        "GC_set_push_other_roots",
+        "GC_set_on_collection_event",
+        "GC_set_find_leak",
+        "GC_find_leak",
+        "GC_enable_incremental",
+        "GC_clear_roots",
+        "GC_set_suspend_signal",
+        NULL,
+    };
+
+    return arenap_linkage_user("libgc.so.", names, collector_code(),
+                               (void *)arena_interpose_start);
+}
+
 int
 arena_interpose_start(int suspend, int restart)
 {
+    const char *other = other_master();
+
+    if (other != NULL)
+        return arenap_fail(ENOTSUP, "%s sets up the collector in its own way",
+                           other);
     if (!arenap_collector_is_earlier()) {
         arenap_collector_prepare(suspend, restart);
         arenap_stop_answer(collector_code(), suspend, restart);

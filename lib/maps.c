@@ -319,9 +319,10 @@ line_counts(const char *mode, const char *path)
     if (mode[3] == 's')
         return mode[1] == 'w'
                && (starts_with(path, "/memfd:") || starts_with(path, "/SYSV")
+                   || starts_with(path, "/anon_hugepage")
                    || starts_with(path, "/dev/zero")
                    || starts_with(path, "/dev/shm/"));
-    if (starts_with(path, "/dev/"))
+    if (starts_with(path, "/dev/") && !starts_with(path, "/dev/zero"))
         return false;
     return mode[1] == 'w' || !file;
 }

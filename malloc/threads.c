@@ -137,11 +137,13 @@ thrd_create(thrd_t *thread, thrd_start_t routine, void *arg)
     return error;
 }
 
+/* Again and again, while there are others' destructors that may still free
+ * something. */
 static void
-thread_end(void *unused)
+thread_end(void *key)
 {
-    (void)unused;
     arenap_memory_settle();
+    pthread_setspecific(key_of_credit, key);
 }
 
 /* --- Fork --- */
