@@ -893,6 +893,18 @@ arenap_collector_count_done(void)
 
 /* --- Collecting --- */
 
+size_t
+arenap_collector_in_use(void)
+{
+    return pages_in_use();
+}
+
+void
+arenap_collector_get_help(void)
+{
+    GC_start_mark_threads();
+}
+
 void
 arenap_collector_forbid(void)
 {

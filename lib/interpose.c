@@ -65,6 +65,30 @@ other_master(void)
                                (void *)arena_interpose_start);
 }
 
+/*
+ * With threads that help it to mark, the process would have more than one.
+ * Some calls then fail (unshare of users), and the rights that a program gives
+ * up step by step are those of one thread, which libc does not forgive: it
+ * ends the process if setgid succeeds in one thread and not in another.  So
+ * there are none before the program has threads itself, or so much memory that
+ * it must be worth the while.
+ */
+#define MEMORY_ALONE ((size_t)16 << 20)
+
+static _Atomic bool alone;
+
+void
+arena_interpose_threads(void)
+{
+    int saved = errno;
+
+    if (!atomic_load(&alone) || !atomic_exchange(&alone, false))
+        return;
+    arenap_maps_refuse_threads(false);
+    arenap_collector_get_help();
+    errno = saved;
+}
+
 int
 arena_interpose_start(int suspend, int restart)
 {
@@ -75,6 +99,8 @@ arena_interpose_start(int suspend, int restart)
                            other);
     if (!arenap_collector_is_earlier()) {
         arenap_collector_prepare(suspend, restart);
+        arenap_maps_refuse_threads(true);
+        atomic_store(&alone, true);
         arenap_stop_answer(collector_code(), suspend, restart);
     }
     if (arena_thread_attach() != 0)
@@ -229,5 +255,8 @@ gave_up_slow(void)
 bool
 arena_interpose_gave_up(void)
 {
+    if (atomic_load_explicit(&alone, memory_order_relaxed)
+        && arenap_collector_in_use() > MEMORY_ALONE)
+        arena_interpose_threads();
     return ARENA_UNLIKELY(arenap_stop_is_troubled()) && gave_up_slow();
 }

@@ -99,16 +99,27 @@ watched_mmap(void *address, size_t length, int protection, int flags, int fd,
     return result;
 }
 
+static _Atomic bool threads_refused;
+
+void
+arenap_maps_refuse_threads(bool refuse)
+{
+    atomic_store(&threads_refused, refuse);
+}
+
 /* The stack of a marking thread is full of addresses of blocks. */
 static int
 watched_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
                        void *(*start)(void *), void *arg)
 {
-    int error = pthread_create(thread, attr, start, arg);
     pthread_attr_t real;
     void *stack;
     size_t size;
+    int error;
 
+    if (atomic_load(&threads_refused))
+        return EAGAIN;
+    error = pthread_create(thread, attr, start, arg);
     if (error != 0 || pthread_getattr_np(*thread, &real) != 0)
         return error;
     if (pthread_attr_getstack(&real, &stack, &size) == 0)

@@ -50,6 +50,11 @@ errand_new(void *arg)
 {
     struct errand *errand = malloc(sizeof *errand);
 
+    if (arenap_mode_now() == MODE_COLLECT) {
+        arenap_inside++;
+        arena_interpose_threads();
+        arenap_inside--;
+    }
     if (errand != NULL)
         errand->arg = arg;
     return errand;

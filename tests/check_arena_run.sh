@@ -154,6 +154,26 @@ grep -q . "$tmp/report" || fault "--report writes nothing"
 printf '#!/bin/sh\necho script "$@"\n' >"$tmp/script"
 expect 0 'script 1 2' '' "$tmp/script" 1 2
 
+# No thread of ours, in a program that has one itself: but with much memory.
+# threads COUNT COMMAND...: which prints its status
+threads()
+{
+    want=$1
+    shift
+    got=$("$run" "$@" | awk '/^Threads:/ { print $2 }')
+    [ "$got" "$want" 1 ] || fault "$got threads: $*"
+}
+threads -eq --gc-every 64K cat /proc/self/status
+if [ "$(nproc)" -gt 1 ]; then
+    threads -gt awk 'BEGIN {
+        for (i = 0; i < 600000; i++) keep[i] = i ""
+        while ((getline line <"/proc/self/status") > 0) print line }'
+fi
+# What a process with threads may not do, or by pieces only.
+if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
+    expect 0 65534 '' setpriv --reuid=65534 --regid=65534 --clear-groups id -u
+fi
+
 # The limit holds, in both modes.
 for mode in collect explicit; do
     "$run" --mode $mode --limit 2M awk 'BEGIN {
