@@ -419,9 +419,9 @@ parse_limit(const char *text, size_t whole, size_t *out)
 void
 arenap_budget_init(void)
 {
-    const char *limit = getenv("ARENA_LIMIT");
-    const char *explicit_gc = getenv("ARENA_EXPLICIT_GC");
-    const char *gc_every = getenv("ARENA_GC_EVERY");
+    const char *limit = secure_getenv("ARENA_LIMIT");
+    const char *explicit_gc = secure_getenv("ARENA_EXPLICIT_GC");
+    const char *gc_every = secure_getenv("ARENA_GC_EVERY");
     size_t whole = arenap_os_memory(), bytes = whole, every = 0;
     int saved = errno;
 

@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #define GC_THREADS 1
@@ -470,6 +471,9 @@ collector_init(struct thread *self)
     /* Before the collector takes memory, so that all of it is known. */
     arenap_maps_watch();
     ours = !GC_is_init_called();
+    /* Nor may who starts a set-id program choose a file for it to write. */
+    if (ours && getauxval(AT_SECURE) != 0)
+        unsetenv("GC_LOG_FILE");
     GC_INIT();
     GC_allow_register_threads();
     /* The collector takes the thread that starts it for the main one, and
@@ -888,6 +892,18 @@ arenap_collector_count_done(void)
 }
 
 /* --- Collecting --- */
+
+size_t
+arenap_collector_in_use(void)
+{
+    return pages_in_use();
+}
+
+void
+arenap_collector_get_help(void)
+{
+    GC_start_mark_threads();
+}
 
 void
 arenap_collector_forbid(void)

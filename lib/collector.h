@@ -39,6 +39,12 @@ bool arenap_collector_started(void);
  * to stop and restart threads by, and no warnings. */
 void arenap_collector_prepare(int suspend, int restart);
 
+/* Bytes of the heap's pages that have something in them, about. */
+size_t arenap_collector_in_use(void);
+
+/* Let threads help to mark, if there are to be any. */
+void arenap_collector_get_help(void);
+
 /* No collection from now on: not all pointers can be seen. */
 void arenap_collector_forbid(void);
 

@@ -3,11 +3,13 @@
 #include "config.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 
 #include "../include/arena/heap.h"
 #include "cleaner.h"
 #include "collected.h"
 #include "collector.h"
+#include "error.h"
 #include "heap.h"
 #include "internal.h"
 #include "interpose.h"
@@ -40,11 +42,65 @@ arena_interpose_bypass(const struct arena_interposed *own, size_t count)
     arenap_os_malloc_is_bypassed();
 }
 
+/* A program, guile for one, that has its own ways with the collector: which
+ * pointers count, what is searched, who is told.  Two cannot have theirs. */
+static const char *
+other_master(void)
+{
+    static const char *const names[] = {
+        "GC_set_all_interior_pointers",
+        "GC_all_interior_pointers",
+        "GC_set_start_callback",
+        "GC_set_push_other_roots",
+        "GC_set_on_collection_event",
+        "GC_set_find_leak",
+        "GC_find_leak",
+        "GC_enable_incremental",
+        "GC_clear_roots",
+        "GC_set_suspend_signal",
+        NULL,
+    };
+
+    return arenap_linkage_user("libgc.so.", names, collector_code(),
+                               (void *)arena_interpose_start);
+}
+
+/*
+ * With threads that help it to mark, the process would have more than one.
+ * Some calls then fail (unshare of users), and the rights that a program gives
+ * up step by step are those of one thread, which libc does not forgive: it
+ * ends the process if setgid succeeds in one thread and not in another.  So
+ * there are none before the program has threads itself, or so much memory that
+ * it must be worth the while.
+ */
+#define MEMORY_ALONE ((size_t)16 << 20)
+
+static _Atomic bool alone;
+
+void
+arena_interpose_threads(void)
+{
+    int saved = errno;
+
+    if (!atomic_load(&alone) || !atomic_exchange(&alone, false))
+        return;
+    arenap_maps_refuse_threads(false);
+    arenap_collector_get_help();
+    errno = saved;
+}
+
 int
 arena_interpose_start(int suspend, int restart)
 {
+    const char *other = other_master();
+
+    if (other != NULL)
+        return arenap_fail(ENOTSUP, "%s sets up the collector in its own way",
+                           other);
     if (!arenap_collector_is_earlier()) {
         arenap_collector_prepare(suspend, restart);
+        arenap_maps_refuse_threads(true);
+        atomic_store(&alone, true);
         arenap_stop_answer(collector_code(), suspend, restart);
     }
     if (arena_thread_attach() != 0)
@@ -199,5 +255,8 @@ gave_up_slow(void)
 bool
 arena_interpose_gave_up(void)
 {
+    if (atomic_load_explicit(&alone, memory_order_relaxed)
+        && arenap_collector_in_use() > MEMORY_ALONE)
+        arena_interpose_threads();
     return ARENA_UNLIKELY(arenap_stop_is_troubled()) && gave_up_slow();
 }

@@ -63,6 +63,10 @@ struct scope;
 ARENA_API struct scope *arena_interpose_hide(void);
 ARENA_API void arena_interpose_show(struct scope *hidden);
 
+/* The process is to have more threads than one: from now on the collector's
+ * are no difference. */
+ARENA_API void arena_interpose_threads(void);
+
 /* Collect, without the actions that follow.  False if it is not possible. */
 ARENA_API bool arena_interpose_collect(void);
 
@@ -81,7 +85,7 @@ ARENA_API bool arena_interpose_is_asleep(void);
  * changes in a signal handler. */
 ARENA_API const volatile uint32_t *arena_interpose_stops(void);
 
-/* True if threads could not be stopped several times in a row: from now on
+/* To be asked after each call.  True if threads could not be stopped several times in a row: from now on
  * nothing is collected. */
 ARENA_API bool arena_interpose_gave_up(void);
 

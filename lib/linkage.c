@@ -62,16 +62,25 @@ slot_set(void **slot, void *function)
     return true;
 }
 
+static const struct link_map *
+module_of(const void *inside)
+{
+    struct link_map *module = NULL;
+    Dl_info info;
+
+    return dladdr1(inside, &info, (void **)&module, RTLD_DL_LINKMAP) == 0
+               ? NULL
+               : module;
+}
+
 bool
 arenap_linkage_replace(const void *inside, const char *name, void *function)
 {
-    struct link_map *module = NULL;
+    const struct link_map *module = module_of(inside);
     struct linkage l;
-    Dl_info info;
     bool found = false;
 
-    if (dladdr1(inside, &info, (void **)&module, RTLD_DL_LINKMAP) == 0
-        || module == NULL)
+    if (module == NULL)
         return false;
     l = linkage_of(module);
     if (l.names == NULL || l.symbols == NULL)
@@ -89,4 +98,48 @@ arenap_linkage_replace(const void *inside, const char *name, void *function)
             found = true;
         }
     return found;
+}
+
+/* --- Who refers to a library --- */
+
+static bool
+is_linked_with(const struct link_map *module, const char *names,
+               const char *library)
+{
+    for (const ElfW(Dyn) *d = module->l_ld; d->d_tag != DT_NULL; d++)
+        if (d->d_tag == DT_NEEDED
+            && strncmp(names + d->d_un.d_val, library, strlen(library)) == 0)
+            return true;
+    return false;
+}
+
+static bool
+refers_to(const struct linkage *l, const char *const *names)
+{
+    for (int t = 0; t < 2; t++)
+        for (size_t i = 0; i < l->size[t] / sizeof(ElfW(Rela)); i++) {
+            size_t symbol = ELF64_R_SYM(l->slots[t][i].r_info);
+
+            for (size_t n = 0; symbol != 0 && names[n] != NULL; n++)
+                if (strcmp(l->names + l->symbols[symbol].st_name, names[n])
+                    == 0)
+                    return true;
+        }
+    return false;
+}
+
+const char *
+arenap_linkage_user(const char *library, const char *const *names,
+                    const void *but, const void *nor)
+{
+    const struct link_map *one = module_of(but), *other = module_of(nor);
+
+    for (const struct link_map *m = _r_debug.r_map; m != NULL; m = m->l_next) {
+        struct linkage l = linkage_of(m);
+
+        if (m != one && m != other && l.names != NULL && l.symbols != NULL
+            && is_linked_with(m, l.names, library) && refers_to(&l, names))
+            return *m->l_name != '\0' ? m->l_name : "the program";
+    }
+    return NULL;
 }

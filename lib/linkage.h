@@ -15,4 +15,12 @@
 bool arenap_linkage_replace(const void *inside, const char *name,
                             void *function);
 
+/*
+ * The name of a module, other than the two that the addresses lie in, that was
+ * linked with a library (the beginning of its name) and refers to one of some
+ * names there, of which NULL is the last; NULL if there is none.
+ */
+const char *arenap_linkage_user(const char *library, const char *const *names,
+                                const void *but, const void *nor);
+
 #endif

@@ -99,16 +99,27 @@ watched_mmap(void *address, size_t length, int protection, int flags, int fd,
     return result;
 }
 
+static _Atomic bool threads_refused;
+
+void
+arenap_maps_refuse_threads(bool refuse)
+{
+    atomic_store(&threads_refused, refuse);
+}
+
 /* The stack of a marking thread is full of addresses of blocks. */
 static int
 watched_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
                        void *(*start)(void *), void *arg)
 {
-    int error = pthread_create(thread, attr, start, arg);
     pthread_attr_t real;
     void *stack;
     size_t size;
+    int error;
 
+    if (atomic_load(&threads_refused))
+        return EAGAIN;
+    error = pthread_create(thread, attr, start, arg);
     if (error != 0 || pthread_getattr_np(*thread, &real) != 0)
         return error;
     if (pthread_attr_getstack(&real, &stack, &size) == 0)
@@ -319,9 +330,10 @@ line_counts(const char *mode, const char *path)
     if (mode[3] == 's')
         return mode[1] == 'w'
                && (starts_with(path, "/memfd:") || starts_with(path, "/SYSV")
+                   || starts_with(path, "/anon_hugepage")
                    || starts_with(path, "/dev/zero")
                    || starts_with(path, "/dev/shm/"));
-    if (starts_with(path, "/dev/"))
+    if (starts_with(path, "/dev/") && !starts_with(path, "/dev/zero"))
         return false;
     return mode[1] == 'w' || !file;
 }

@@ -19,6 +19,9 @@ void arenap_maps_watch(void);
 /* Was the watch begun, so that all of the collector's memory is known? */
 bool arenap_maps_watched(void);
 
+/* Whether the collector, which can do without, gets threads that help it. */
+void arenap_maps_refuse_threads(bool refuse);
+
 typedef void maps_visit(uintptr_t lo, uintptr_t hi, void *context);
 
 /* The collector's memory: heap, tables, stacks of its threads, and the data

@@ -461,7 +461,7 @@ roots_choose(arena_roots_t mode)
 static void
 widen_once(void)
 {
-    const char *wish = getenv("ARENA_ROOTS");
+    const char *wish = secure_getenv("ARENA_ROOTS");
 
     if (atomic_load(&roots.mode) != ROOTS_UNSET)
         return;

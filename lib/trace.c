@@ -225,7 +225,8 @@ path_take(const char *name)
 void
 arenap_trace_init(void)
 {
-    const char *name = getenv("ARENA_TRACE"), *first = getenv("ARENA_PID");
+    const char *name = secure_getenv("ARENA_TRACE");
+    const char *first = secure_getenv("ARENA_PID");
     int saved = errno;
 
     if (name != NULL && *name != '\0' && path_take(name)) {

@@ -70,6 +70,7 @@ extern _Atomic int arenap_answer;
 struct options {
     size_t gc_every;  /* bytes; 0: as the collector sees fit */
     bool ignore_free; /* leave all to the collector */
+    bool past_end;    /* a pointer to a block's end keeps it, too */
     bool stats;
     const char *report;
 };

@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -160,7 +161,7 @@ struct table {
     _Atomic size_t used;
 };
 
-#define TABLE_FIRST 64
+#define TABLE_FIRST 256 /* a page */
 #define TABLE_LAST ((size_t)1 << 17)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -197,23 +198,29 @@ table_find(const struct table *table, uintptr_t key)
     }
 }
 
+/* Not from malloc: sigqueue may be called by a handler, which has interrupted
+ * that. */
 static bool
 table_grow(struct table *table)
 {
-    struct table wider = {.size = table->size == 0 ? TABLE_FIRST
-                                                   : 2 * table->size};
+    struct table before, wider = {
+        .size = table->size == 0 ? TABLE_FIRST : 2 * table->size};
 
     if (wider.size > TABLE_LAST)
         return false;
-    wider.pairs = __libc_calloc(wider.size, sizeof *wider.pairs);
-    if (wider.pairs == NULL)
+    wider.pairs = mmap(NULL, wider.size * sizeof *wider.pairs,
+                       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                       -1, 0);
+    if (wider.pairs == MAP_FAILED)
         return false;
     for (size_t i = 0; i < table->size; i++)
         if (table->pairs[i].value != 0)
             *table_find(&wider, table->pairs[i].key) = table->pairs[i];
-    __libc_free(table->pairs);
+    before = *table;
     table->pairs = wider.pairs;
     table->size = wider.size;
+    if (before.size != 0)
+        munmap(before.pairs, before.size * sizeof *before.pairs);
     return true;
 }
 
@@ -393,14 +400,21 @@ sigaltstack(const stack_t *stack, stack_t *before)
 
 /* --- Fork --- */
 
+static sigset_t before_fork; /* with the lock */
+
 void
 arenap_kernel_fork_prepare(void)
 {
-    pthread_mutex_lock(&lock);
+    sigset_t before;
+
+    lock_tables(&before);
+    before_fork = before;
 }
 
 void
 arenap_kernel_fork_done(void)
 {
-    pthread_mutex_unlock(&lock);
+    sigset_t before = before_fork;
+
+    unlock_tables(&before);
 }

@@ -29,6 +29,15 @@ collects(void)
     return LIKELY(arenap_mode_now() == MODE_COLLECT && arenap_inside == 0);
 }
 
+/* What is asked of libarena: a block is kept by pointers to each of its bytes,
+ * so one more byte makes it those to its end, too. */
+static size_t
+with_end(size_t size)
+{
+    return UNLIKELY(arenap_options.past_end) && size < PTRDIFF_MAX ? size + 1
+                                                                   : size;
+}
+
 /* A collection once in so many bytes of the thread's requests. */
 static void
 collect_at_times(size_t size)
@@ -292,7 +301,7 @@ malloc_slowly(size_t size, const void *caller)
         return arenap_is_scoped() ? arenap_scopes_alloc(size, caller)
                                   : system_account(__libc_malloc(size));
     collected_begin(size);
-    block = arena_malloc(size);
+    block = arena_malloc(with_end(size));
     collected_end();
     if (UNLIKELY(block == NULL))
         arenap_report_fault("malloc(%zu): %s", size, arena_error());
@@ -318,6 +327,7 @@ malloc(size_t size)
 static __attribute__((noinline)) void *
 calloc_slowly(size_t count, size_t size, const void *caller)
 {
+    size_t bytes;
     void *block;
 
     if (!collects())
@@ -325,7 +335,11 @@ calloc_slowly(size_t count, size_t size, const void *caller)
                    ? arenap_scopes_calloc(count, size, caller)
                    : system_account(__libc_calloc(count, size));
     collected_begin(size);
-    block = arena_calloc(count, size);
+    if (UNLIKELY(arenap_options.past_end)
+        && !__builtin_mul_overflow(count, size, &bytes))
+        block = arena_calloc(1, with_end(bytes));
+    else
+        block = arena_calloc(count, size);
     collected_end();
     if (UNLIKELY(block == NULL))
         arenap_report_fault("calloc(%zu, %zu): %s", count, size,
@@ -428,7 +442,7 @@ realloc_for(void *block, size_t size, const void *caller)
     if (!collects() || arenap_options.ignore_free)
         return realloc_uncollected(block, room, size);
     collected_begin(size);
-    block = arena_realloc(block, size);
+    block = arena_realloc(block, with_end(size));
     collected_end();
     if (UNLIKELY(block == NULL))
         arenap_report_fault("realloc(%zu): %s", size, arena_error());
@@ -463,7 +477,7 @@ memalign_for(size_t align, size_t size, const void *caller)
                    ? arenap_scopes_memalign(align, size, caller)
                    : system_memalign(align, size);
     collected_begin(size);
-    block = arena_legacy_memalign(align, size);
+    block = arena_legacy_memalign(align, with_end(size));
     collected_end();
     if (UNLIKELY(block == NULL))
         arenap_report_fault("memalign(%zu, %zu): %s", align, size,
@@ -530,7 +544,9 @@ malloc_usable_size(void *block)
     if (block == NULL)
         return 0;
     room = collected_room(block);
-    return room != NOT_OURS ? room : LIBC(malloc_usable_size)(block);
+    if (room == NOT_OURS)
+        return LIBC(malloc_usable_size)(block);
+    return room - (arenap_options.past_end && room != 0);
 }
 
 /* --- What else malloc.h has --- */

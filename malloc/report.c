@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../include/arena/budget.h"
@@ -38,6 +39,7 @@ static struct {
     pid_t pid;   /* in which the library was started */
     pid_t first; /* whose report has the plain name */
     int error;   /* stderr, which many programs close at their end */
+    struct stat error_file; /* what it is */
     const char *reason; /* why nothing is collected, if it was asked for */
     _Atomic pid_t writer; /* that has begun its file */
     _Atomic bool ended;
@@ -84,7 +86,7 @@ report_open(void)
 static pid_t
 first_process(void)
 {
-    const char *known = getenv("ARENA_PID");
+    const char *known = secure_getenv("ARENA_PID");
     char number[16];
 
     if (known != NULL)
@@ -92,6 +94,25 @@ first_process(void)
     snprintf(number, sizeof number, "%d", (int)report.pid);
     setenv("ARENA_PID", number, 1);
     return report.pid;
+}
+
+static void
+error_keep(void)
+{
+    report.error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, ERROR_FILE);
+    if (report.error != -1 && fstat(report.error, &report.error_file) != 0)
+        report.error = -1;
+}
+
+/* A program that closes all files may have opened one of its own there. */
+static bool
+error_is_kept(void)
+{
+    struct stat file;
+
+    return report.error != -1 && fstat(report.error, &file) == 0
+           && file.st_dev == report.error_file.st_dev
+           && file.st_ino == report.error_file.st_ino;
 }
 
 static void
@@ -103,12 +124,12 @@ quick_end(void)
 void
 arenap_report_start(void)
 {
-    bool begun = getenv("ARENA_PID") != NULL;
+    bool begun = secure_getenv("ARENA_PID") != NULL;
     int file;
 
     report.pid = getpid();
     if (arenap_options.stats)
-        report.error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, ERROR_FILE);
+        error_keep();
     if (arenap_options.report != NULL) {
         report.first = first_process();
         if (begun && report.first == report.pid)
@@ -256,7 +277,7 @@ arenap_report_end(bool early)
         || atomic_exchange(&report.ended, true))
         return;
     arenap_inside++;
-    if (arenap_options.stats && own)
+    if (arenap_options.stats && own && error_is_kept())
         print_figures(report.error, "arena: ");
     if (arenap_options.report != NULL)
         write_report();

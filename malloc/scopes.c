@@ -10,7 +10,6 @@
 
 #include <link.h>
 #include <malloc.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,13 +27,12 @@ void *arena_legacy_memalign(size_t align, size_t size);
  * never taken away: that of a library which was unloaded only means the heap
  * for what is loaded there later. */
 static struct {
-    pthread_mutex_t lock; /* to add */
     unsigned long long loads; /* of libraries by then */
     _Atomic unsigned count;
     struct range {
         uintptr_t lo, hi;
     } range[RANGES];
-} system_code = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} system_code;
 
 static bool
 is_system(const void *address)
@@ -65,7 +63,6 @@ is_system_name(const char *path)
     return false;
 }
 
-/* With the lock. */
 static void
 add_range(uintptr_t lo, uintptr_t hi)
 {
@@ -78,7 +75,9 @@ add_range(uintptr_t lo, uintptr_t hi)
                           memory_order_release);
 }
 
-/* Of each library; ends the walk if there are no new ones. */
+/* Of each library; ends the walk if there are no new ones.  The loader's lock
+ * is held: no two walk at a time, and one of ours could be waited for in vain
+ * by who walks already, and pushes an arena there. */
 static int
 add_library(struct dl_phdr_info *info, size_t size, void *first)
 {
@@ -104,9 +103,7 @@ learn_code(void)
 {
     bool first = true;
 
-    pthread_mutex_lock(&system_code.lock);
     dl_iterate_phdr(add_library, &first);
-    pthread_mutex_unlock(&system_code.lock);
 }
 
 /* --- The functions of malloc --- */

@@ -223,7 +223,7 @@ sighold(int number)
     return is_taken(number) ? 0 : REAL(sighold)(number);
 }
 
-/* --- Masks and waiting --- */
+/* --- Masks --- */
 
 INTERPOSE int
 sigprocmask(int how, const sigset_t *set, sigset_t *before)
@@ -243,14 +243,6 @@ pthread_sigmask(int how, const sigset_t *set, sigset_t *before)
     if (how != SIG_UNBLOCK)
         set = arenap_signals_strip(set, &copy);
     return REAL(pthread_sigmask)(how, set, before);
-}
-
-INTERPOSE int
-sigwait(const sigset_t *set, int *number)
-{
-    sigset_t copy;
-
-    return REAL(sigwait)(arenap_signals_strip(set, &copy), number);
 }
 
 INTERPOSE int

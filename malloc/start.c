@@ -110,7 +110,7 @@ bypass(void)
 static const char *
 wish(const char *name)
 {
-    const char *value = getenv(name);
+    const char *value = secure_getenv(name);
 
     return value != NULL && *value != '\0' ? value : NULL;
 }
@@ -178,6 +178,7 @@ interposer_start(void)
     arenap_inside++;
     arenap_options.gc_every = wish_size("ARENA_GC_EVERY");
     arenap_options.ignore_free = wish_is_on("ARENA_IGNORE_FREE");
+    arenap_options.past_end = wish_is_on("ARENA_PAST_END");
     arenap_options.stats = wish_is_on("ARENA_STATS");
     arenap_options.report = wish("ARENA_REPORT");
     real_find_all();
@@ -200,7 +201,8 @@ interposer_start(void)
     atomic_store(&arenap_mode, mode);
     if (mode == MODE_EXPLICIT)
         atomic_store(&arenap_answer, ANSWER_SYSTEM);
-    else if (arenap_options.gc_every == 0 && !arenap_options.ignore_free)
+    else if (arenap_options.gc_every == 0 && !arenap_options.ignore_free
+             && !arenap_options.past_end)
         atomic_store(&arenap_answer, ANSWER_AT_HAND);
     arenap_inside--;
     errno = saved;

@@ -50,6 +50,11 @@ errand_new(void *arg)
 {
     struct errand *errand = malloc(sizeof *errand);
 
+    if (arenap_mode_now() == MODE_COLLECT) {
+        arenap_inside++;
+        arena_interpose_threads();
+        arenap_inside--;
+    }
     if (errand != NULL)
         errand->arg = arg;
     return errand;
@@ -137,11 +142,13 @@ thrd_create(thrd_t *thread, thrd_start_t routine, void *arg)
     return error;
 }
 
+/* Again and again, while there are others' destructors that may still free
+ * something. */
 static void
-thread_end(void *unused)
+thread_end(void *key)
 {
-    (void)unused;
     arenap_memory_settle();
+    pthread_setspecific(key_of_credit, key);
 }
 
 /* --- Fork --- */

@@ -163,7 +163,8 @@ write(int file, const void *bytes, size_t size)
 INTERPOSE ssize_t
 recv(int file, void *bytes, size_t size, int flags)
 {
-    if ((flags & MSG_WAITALL) == 0)
+    /* One that only peeks would begin at the same bytes again. */
+    if ((flags & (MSG_WAITALL | MSG_PEEK)) != MSG_WAITALL)
         return TRANSFERRED(ssize_t, file, INWARD,
                            REAL(recv)(file, bytes, size, flags));
     return TRANSFERRED_ALL(file, INWARD, size,

@@ -253,8 +253,15 @@ sigwaitinfo(const sigset_t *set, siginfo_t *info)
 {
     sigset_t copy;
 
+    siginfo_t own;
+    int number;
+
     set = arenap_signals_strip(set, &copy);
-    return RESTARTED(int, REAL(sigwaitinfo)(set, info));
+    info = info != NULL ? info : &own;
+    number = RESTARTED(int, REAL(sigwaitinfo)(set, info));
+    if (number > 0)
+        arenap_kernel_signalled(info);
+    return number;
 }
 
 INTERPOSE int
@@ -263,9 +270,31 @@ sigtimedwait(const sigset_t *set, siginfo_t *info,
 {
     sigset_t copy;
 
+    siginfo_t own;
+    int number;
+
     set = arenap_signals_strip(set, &copy);
-    return RESTARTED_UNTIL(timeout,
-                           REAL(sigtimedwait)(set, info, timeout));
+    info = info != NULL ? info : &own;
+    number = RESTARTED_UNTIL(timeout,
+                             REAL(sigtimedwait)(set, info, timeout));
+    if (number > 0)
+        arenap_kernel_signalled(info);
+    return number;
+}
+
+/* As libc's, which takes no notice of a handler; by way of what says who sent
+ * the signal. */
+INTERPOSE int
+sigwait(const sigset_t *set, int *number)
+{
+    int got;
+
+    while ((got = sigwaitinfo(set, NULL)) == -1 && errno == EINTR)
+        ;
+    if (got == -1)
+        return errno;
+    *number = got;
+    return 0;
 }
 
 /* --- Semaphores and messages --- */

@@ -12,7 +12,7 @@ ARENA_MALLOC_LIBRARY=$library
 LD_LIBRARY_PATH=$build/lib/.libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export ARENA_MALLOC_LIBRARY LD_LIBRARY_PATH
 unset ARENA_MODE ARENA_STATS ARENA_REPORT ARENA_IGNORE_FREE ARENA_GC_EVERY \
-    ARENA_LIMIT ARENA_TRACE ARENA_PID GC_INITIAL_HEAP_SIZE
+    ARENA_LIMIT ARENA_TRACE ARENA_PID ARENA_PAST_END GC_INITIAL_HEAP_SIZE
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -63,6 +63,8 @@ expect 2 '' 'needs a value' --trace
 expect 126 '' 'missing/file: No such' --report "$tmp/missing/file" true
 expect 126 '' 'Is a directory' --trace "$tmp" true
 expect 2 '' 'is no size' --limit foo true
+expect 2 '' 'is no size' --limit 101% true
+expect 2 '' 'is no size' --limit 99999999999T true
 "$run" --help >"$tmp/out" 2>"$tmp/err" || fault "--help fails"
 grep -q '^usage: arena-run' "$tmp/out" || fault "--help prints no usage"
 
@@ -152,6 +154,26 @@ grep -q . "$tmp/report" || fault "--report writes nothing"
 printf '#!/bin/sh\necho script "$@"\n' >"$tmp/script"
 expect 0 'script 1 2' '' "$tmp/script" 1 2
 
+# No thread of ours, in a program that has one itself: but with much memory.
+# threads COUNT COMMAND...: which prints its status
+threads()
+{
+    want=$1
+    shift
+    got=$("$run" "$@" | awk '/^Threads:/ { print $2 }')
+    [ "$got" "$want" 1 ] || fault "$got threads: $*"
+}
+threads -eq --gc-every 64K cat /proc/self/status
+if [ "$(nproc)" -gt 1 ]; then
+    threads -gt awk 'BEGIN {
+        for (i = 0; i < 600000; i++) keep[i] = i ""
+        while ((getline line <"/proc/self/status") > 0) print line }'
+fi
+# What a process with threads may not do, or by pieces only.
+if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
+    expect 0 65534 '' setpriv --reuid=65534 --regid=65534 --clear-groups id -u
+fi
+
 # The limit holds, in both modes.
 for mode in collect explicit; do
     "$run" --mode $mode --limit 2M awk 'BEGIN {
@@ -160,6 +182,12 @@ for mode in collect explicit; do
 done
 
 victim=$build/tests/interpose/victim
+
+expect 0 '' '' --past-end --gc-every 256K "$victim" past_end
+expect 0 '' '' --past-end --gc-every 256K "$victim" errors
+# The figures do not go to a file that the program has where stderr was kept.
+expect 0 '' '' --stats "$victim" own_files "$tmp/own"
+[ -e "$tmp/own" ] && [ ! -s "$tmp/own" ] || fault "figures in another file"
 
 # --- Reports ------------------------------------------------------------------
 
@@ -281,6 +309,111 @@ ${CC:-cc} -fno-builtin -o "$tmp/linked" "$tmp/linked.c" \
     -Wl,-rpath,"$build/malloc/.libs" || fault "cannot be linked"
 ARENA_STATS=1 "$tmp/linked" >"$tmp/out" 2>"$tmp/err" || fault "linked: fails"
 grep -q '^arena: collect, ' "$tmp/err" || fault "linked: does not collect"
+
+# --- With rights that who runs it has not --------------------------------------
+
+cat >"$tmp/rights.c" <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+
+int
+main(void)
+{
+    puts(getauxval(AT_SECURE) != 0 ? "secure" : "plain");
+    return malloc(1000) == NULL;
+}
+END
+# run_rights: with files named that it could write
+run_rights()
+{
+    ARENA_STATS=1 ARENA_REPORT=$tmp/open/report ARENA_TRACE=$tmp/open/trace \
+        GC_LOG_FILE=$tmp/open/log "$tmp/rights" 2>"$tmp/err" >"$tmp/out"
+}
+
+# The loader takes no path from the environment there.
+# shellcheck disable=SC2086
+${CC:-cc} -fno-builtin -o "$tmp/rights" "$tmp/rights.c" \
+    -L"$build/malloc/.libs" -L"$build/lib/.libs" -larena-malloc \
+    -Wl,--disable-new-dtags \
+    -Wl,-rpath,"$build/malloc/.libs:$build/lib/.libs" \
+    || fault "cannot be linked"
+mkdir "$tmp/open"
+chmod 777 "$tmp/open"
+chmod 755 "$tmp"
+run_rights || fault "linked: fails"
+[ "$(find "$tmp/open" -type f | wc -l)" -eq 3 ] || fault "not three files"
+if [ "$(id -u)" -eq 0 ]; then
+    rm -f "$tmp/open"/*
+    chown nobody "$tmp/rights"
+    chmod u+s "$tmp/rights"
+    if run_rights && grep -q secure "$tmp/out"; then
+        [ ! -s "$tmp/err" ] || fault "figures of a program with rights"
+        [ -z "$(ls "$tmp/open")" ] || fault "files of a program with rights"
+    fi
+fi
+
+# --- A program that sets up the collector itself -------------------------------
+
+cat >"$tmp/master.c" <<'END'
+void GC_set_all_interior_pointers(int);
+void GC_init(void);
+
+int
+main(void)
+{
+    GC_set_all_interior_pointers(0);
+    GC_init();
+    return 0;
+}
+END
+# shellcheck disable=SC2086
+if ${CC:-cc} -o "$tmp/master" "$tmp/master.c" -lgc 2>"$tmp/err"; then
+    expect 0 '' 'not collected: the program sets up' --stats "$tmp/master"
+fi
+
+# --- A program that loads the library, and puts it away ------------------------
+
+cat >"$tmp/loads.c" <<'END'
+#include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void *
+thread(void *block)
+{
+    return block;
+}
+
+int
+main(int argc, char **argv)
+{
+    for (int i = 0; i < 2; i++) {
+        void *library = dlopen(argv[argc - 1], RTLD_NOW | RTLD_LOCAL);
+        pthread_t other;
+        pid_t child;
+        int status;
+
+        if (library == NULL || dlclose(library) != 0)
+            return 1;
+        pthread_create(&other, NULL, thread, NULL);
+        pthread_join(other, NULL);
+        child = fork();
+        if (child == 0)
+            exit(0);
+        if (waitpid(child, &status, 0) != child || status != 0)
+            return 2;
+    }
+    return 0;
+}
+END
+# shellcheck disable=SC2086
+${CC:-cc} -o "$tmp/loads" "$tmp/loads.c" -pthread -ldl \
+    || fault "cannot be linked"
+"$tmp/loads" "$library" || fault "the library cannot be put away"
 
 # --- A program that is linked with an allocator of its own --------------------
 

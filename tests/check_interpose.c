@@ -27,7 +27,7 @@ clean_environment(void)
     static const char *const names[] = {
         "ARENA_LIMIT",       "ARENA_MODE",   "ARENA_STATS",
         "ARENA_IGNORE_FREE", "ARENA_REPORT", "ARENA_ROOTS",
-        "ARENA_TRACE",       "ARENA_PID",
+        "ARENA_TRACE",       "ARENA_PID",    "ARENA_PAST_END",
         "ARENA_GC_EVERY",    "GC_INITIAL_HEAP_SIZE",
     };
 
@@ -60,7 +60,7 @@ static const char *const hidden[] = {
     "mmap",   "mmap_shared",  "mmap_protected", "sbrk",
     "argv",   "environ",      "epoll",          "specific",
     "aligned", "exit_value",  "epoll_many",     "timer",
-    "sigqueue", "mqueue",
+    "sigqueue", "mqueue", "mmap_zero", "sigqueue_often",
 };
 
 static const char *const stacks[] = {
@@ -112,6 +112,7 @@ START_TEST(test_explicit_mode_serves_the_same_programs)
     ck_assert_int_eq(run_victim("fork", "ARENA_MODE", "explicit"), 0);
     ck_assert_int_eq(run_victim("destructors", "ARENA_MODE", "explicit"), 0);
     ck_assert_int_eq(run_victim("aligned", "ARENA_MODE", "explicit"), 0);
+    ck_assert_int_eq(run_victim("thread_ends", "ARENA_MODE", "explicit"), 0);
     /* And does not collect. */
     ck_assert_int_ne(run_victim("leak", "ARENA_MODE", "explicit"), 0);
 }

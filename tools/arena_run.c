@@ -40,6 +40,7 @@ static const char usage_text[] =
     "                        processes than this to FILE.PID\n"
     "  --trace FILE          log events as they happen, in the same way\n"
     "  --ignore-free         leave what the program frees to the collector\n"
+    "  --past-end            keep also what only its end is known of\n"
     "  --gc-every SIZE       collect whenever so much was asked for\n"
     "  --help, --version\n"
     "\n"
@@ -82,10 +83,24 @@ is_number(const char *text, const char *units)
                    && text[digits + 1] == '\0'));
 }
 
+/* Of a number with one of these units: is it more than there can be? */
+static bool
+is_too_much(const char *value)
+{
+    static const char units[] = "kmgt";
+    char *end, *unit;
+    unsigned long long number = strtoull(value, &end, 10);
+
+    if (*end == '%')
+        return number > 100;
+    unit = *end == '\0' ? NULL : strchr(units, *end | 32);
+    return unit != NULL && number > SIZE_MAX >> (10 * (unit - units + 1));
+}
+
 static void
 option_limit(const char *value)
 {
-    if (!is_number(value, "kKmMgGtT%"))
+    if (!is_number(value, "kKmMgGtT%") || is_too_much(value))
         die(EXIT_USAGE, "--limit: '%s' is no size", value);
     set("ARENA_LIMIT", value);
 }
@@ -136,7 +151,7 @@ option_file(const char *option, const char *variable, const char *value)
 }
 
 enum { OPT_LIMIT = 1, OPT_MODE, OPT_STATS, OPT_REPORT,
-       OPT_TRACE, OPT_IGNORE, OPT_EVERY };
+       OPT_TRACE, OPT_IGNORE, OPT_PAST_END, OPT_EVERY };
 
 static const struct option options[] = {
     {"limit", required_argument, NULL, OPT_LIMIT},
@@ -145,6 +160,7 @@ static const struct option options[] = {
     {"report", required_argument, NULL, OPT_REPORT},
     {"trace", required_argument, NULL, OPT_TRACE},
     {"ignore-free", no_argument, NULL, OPT_IGNORE},
+    {"past-end", no_argument, NULL, OPT_PAST_END},
     {"gc-every", required_argument, NULL, OPT_EVERY},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
@@ -183,6 +199,9 @@ read_options(int argc, char **argv)
             break;
         case OPT_IGNORE:
             set("ARENA_IGNORE_FREE", "1");
+            break;
+        case OPT_PAST_END:
+            set("ARENA_PAST_END", "1");
             break;
         case OPT_EVERY:
             option_gc_every(optarg);

@@ -424,6 +424,35 @@ case_mmap_shared(void)
     in_mapping(MAP_SHARED);
 }
 
+/* As programs did before there was MAP_ANONYMOUS. */
+static void
+case_mmap_zero(void)
+{
+    int file = open("/dev/zero", O_RDWR);
+    void **map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, file,
+                      0);
+
+    CHECK(map != MAP_FAILED && close(file) == 0);
+    fill(map);
+    churn();
+    look(map);
+}
+
+/* Arrays that are known by where they end, or by their second element. */
+static void *ends[SLOTS];
+
+static void
+case_past_end(void)
+{
+    fill(ends);
+    for (unsigned i = 0; i < SLOTS; i++)
+        ends[i] = (char *)ends[i] + WORDS * 8;
+    churn();
+    for (unsigned i = 0; i < SLOTS; i++)
+        ends[i] = (char *)ends[i] - WORDS * 8;
+    look(ends);
+}
+
 static void
 case_mmap_protected(void)
 {
@@ -627,6 +656,31 @@ queue_signal(unsigned slot)
     union sigval value = {.sival_ptr = block_new(slot)};
 
     CHECK(sigqueue(getpid(), SIGRTMIN, value) == 0);
+}
+
+/* Numbers above all, which are never used again, and are waited for. */
+static void
+case_sigqueue_often(void)
+{
+    siginfo_t info;
+    sigset_t set;
+    int number;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    for (unsigned i = 1; i <= 90000; i++) {
+        CHECK(sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_ptr =
+                       (void *)(uintptr_t)i}) == 0);
+        if (i % 3 == 0)
+            CHECK(sigwaitinfo(&set, NULL) == SIGRTMIN);
+        else
+            CHECK(sigwait(&set, &number) == 0 && number == SIGRTMIN);
+    }
+    queue_signal(0);
+    churn();
+    CHECK(sigwaitinfo(&set, &info) == SIGRTMIN);
+    block_check(info.si_value.sival_ptr, 0);
 }
 
 static void
@@ -1907,6 +1961,51 @@ case_fork_ways(void)
 
 /* Without the handlers of pthread_atfork: one thread, and malloc works as it
  * does with libc. */
+/* Threads that allocate and free when they are about to end. */
+static pthread_key_t last_key;
+
+static void
+end_late(void *block)
+{
+    free(block);
+    free(malloc(100));
+}
+
+static void *
+end_thread(void *unused)
+{
+    pthread_setspecific(last_key, malloc(50000));
+    return unused;
+}
+
+static void
+case_thread_ends(void)
+{
+    size_t before;
+
+    CHECK(pthread_key_create(&last_key, end_late) == 0);
+    for (int i = 0; i < 10; i++)
+        CHECK(pthread_join(thread_start(end_thread, NULL), NULL) == 0);
+    before = mallinfo2().arena;
+    for (int i = 0; i < 200; i++)
+        CHECK(pthread_join(thread_start(end_thread, NULL), NULL) == 0);
+    CHECK(mallinfo2().arena < before + (1 << 20));
+}
+
+/* Close what is open, and have all numbers for one file of its own. */
+static void
+case_own_files(void)
+{
+    int file;
+
+    for (file = 3; file < 256; file++)
+        close(file);
+    file = open(module_path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    CHECK(file == 3);
+    while (file < 200)
+        file = dup(file);
+}
+
 static void
 case_fork_bare(void)
 {
@@ -2029,6 +2128,8 @@ static const struct {
     {"mmap_often", case_mmap_often},
     {"mmap_shared", case_mmap_shared},
     {"mmap_protected", case_mmap_protected},
+    {"mmap_zero", case_mmap_zero},
+    {"past_end", case_past_end},
     {"sbrk", case_sbrk},
     {"argv", case_argv},
     {"environ", case_environ},
@@ -2037,6 +2138,7 @@ static const struct {
     {"timer", case_timer},
     {"timer_leak", case_timer_leak},
     {"sigqueue", case_sigqueue},
+    {"sigqueue_often", case_sigqueue_often},
     {"mqueue", case_mqueue},
     {"aligned", case_aligned},
     {"coroutine", case_coroutine},
@@ -2065,6 +2167,8 @@ static const struct {
     {"stuck_long", case_stuck_long},
     {"leak", case_leak},
     {"errors", case_errors},
+    {"thread_ends", case_thread_ends},
+    {"own_files", case_own_files},
     {"fork_bare", case_fork_bare},
     {"fork_ways", case_fork_ways},
     {"daemon", case_daemon},
