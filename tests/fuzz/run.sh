@@ -1,12 +1,12 @@
 #!/bin/sh
 # run.sh - build each fuzz target with clang's libFuzzer and run it for
-# FUZZ_SECONDS (30).  Without clang: says so, and that is no failure.
+# FUZZ_SECONDS (10).  Without clang: says so, and that is no failure.
 set -eu
 
 # Run by `make check-fuzz` in the build directory, with srcdir, GC_CFLAGS and
 # GC_LIBS set.
 srcdir=${srcdir:-.}
-seconds=${FUZZ_SECONDS:-30}
+seconds=${FUZZ_SECONDS:-10}
 clang=${CLANG:-clang}
 work=tests/fuzz
 mkdir -p "$work"
@@ -32,6 +32,6 @@ for source in "$srcdir"/tests/fuzz/fuzz_*.c; do
         -I"$srcdir/include" -iquote "$srcdir/lib" ${GC_CFLAGS:-} \
         "$source" "$srcdir"/lib/*.c -o "$work/$name" ${GC_LIBS:--lgc} -ldl
     mkdir -p "$work/$name.corpus"
-    "$work/$name" -max_total_time="$seconds" -max_len=600 -verbosity=0 \
+    "$work/$name" -max_total_time="$seconds" -max_len=1024 -timeout=10 -verbosity=0 \
         -artifact_prefix="$work/$name-" "$work/$name.corpus"
 done
