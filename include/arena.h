@@ -35,8 +35,8 @@
  *              arena's limit, over the budget, or the system refused: the
  *              sentence says which, with the numbers
  *
- * (arena/buffer.h adds EACCES and ERANGE, arena/layout.h ERANGE and EFAULT.)
- * (arena/buffer.h adds EACCES and ERANGE, arena/segment.h EFAULT and EIO.)
+ * (arena/buffer.h adds EACCES and ERANGE, arena/layout.h ERANGE and EFAULT,
+ * arena/segment.h all of these and EIO.)
  *
  * "Threads", "Lifetime" and "Collects" in the comments below: who may call,
  * how long results are good, and whether the call may run a collection (which

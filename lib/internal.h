@@ -2,7 +2,6 @@
  * internal.h: the map of the library, and what every module needs.
  *
  * A block goes to the user from one of these places:
- * A block goes to the user from one of six places:
  *
  *   arena.c      the public calls on arenas: checks, fast paths, dispatch
  *   explicit.c   confined, shared and global arenas: bump allocation in
