@@ -65,6 +65,7 @@ static struct {
     _Atomic int state;
     const char *reason; /* of UNUSABLE */
     unsigned kind[BLOCK_KINDS];
+    unsigned heap_large; /* BLOCK_HEAP of more than half a page */
     size_t heap_first;
     unsigned pushes; /* in this collection */
     bool began;      /* this collection has called our first hook */
@@ -358,9 +359,7 @@ static unsigned
 kind_make(GC_word descriptor, int add_size, GC_disclaim_proc dead,
           int mark_from_all)
 {
-    int clear = dead != NULL;
-    unsigned kind =
-        GC_new_kind(GC_new_free_list(), descriptor, add_size, clear);
+    unsigned kind = GC_new_kind(GC_new_free_list(), descriptor, add_size, 1);
 
     if (dead != NULL)
         GC_register_disclaim_proc((int)kind, dead, mark_from_all);
@@ -381,7 +380,12 @@ kinds_make(void)
         GC_DS_LENGTH | sizeof(void *), 0, arenap_collected_implicit_dead, 1);
     collector.kind[BLOCK_BUFFER] = kind_make(
         GC_DS_LENGTH | 2 * sizeof(void *), 0, arenap_buffer_dead, 1);
+    /* Old pointers in blocks that a program does not fill keep garbage, and
+     * that keeps more: what comes from the collector is cleared.  To clear
+     * large ones costs too much. */
     collector.kind[BLOCK_HEAP] = kind_make(GC_DS_LENGTH, 1, NULL, 0);
+    collector.heap_large =
+        GC_new_kind(GC_new_free_list(), GC_DS_LENGTH, 1, 0);
     collector.kind[BLOCK_WITNESS] =
         kind_make(GC_DS_LENGTH, 0, arenap_phantom_witness_dead, 0);
 }
@@ -452,7 +456,6 @@ arenap_collector_prepare(int suspend, int restart)
 {
     GC_set_suspend_signal(suspend);
     GC_set_thr_restart_signal(restart);
-    GC_set_warn_proc(GC_ignore_warn_proc);
     if (getenv("GC_FREE_SPACE_DIVISOR") == NULL
         && GC_get_on_collection_event() == NULL)
         GC_set_on_collection_event(pace_event);
@@ -471,6 +474,8 @@ collector_init(struct thread *self)
     /* Before the collector takes memory, so that all of it is known. */
     arenap_maps_watch();
     ours = !GC_is_init_called();
+    if (ours)
+        GC_set_warn_proc(GC_ignore_warn_proc);
     /* Nor may who starts a set-id program choose a file for it to write. */
     if (ours && getauxval(AT_SECURE) != 0)
         unsetenv("GC_LOG_FILE");
@@ -651,6 +656,9 @@ void *
 arenap_collector_alloc(struct thread *self, enum block kind, size_t size)
 {
     int saved = errno;
+    int number = (int)(kind == BLOCK_HEAP && size >= ARENA_PAGE / 2
+                           ? collector.heap_large
+                           : collector.kind[kind]);
     void *block;
 
     if (stress && !self->late && arenap_collector_can_collect())
@@ -660,10 +668,10 @@ arenap_collector_alloc(struct thread *self, enum block kind, size_t size)
 
         if (!collector_enter(self, &visit))
             return NULL;
-        block = GC_generic_malloc(size, (int)collector.kind[kind]);
+        block = GC_generic_malloc(size, number);
         collector_leave(self, &visit);
     } else {
-        block = GC_generic_malloc(size, (int)collector.kind[kind]);
+        block = GC_generic_malloc(size, number);
     }
     after_collector();
     errno = saved;
@@ -809,7 +817,7 @@ arenap_collector_find(const void *ptr, void **base, size_t *size)
     for (unsigned i = 0; i < BLOCK_KINDS; i++)
         if (collector.kind[i] == kind)
             return (enum block)i;
-    return BLOCK_NONE;
+    return kind == collector.heap_large ? BLOCK_HEAP : BLOCK_NONE;
 }
 
 bool

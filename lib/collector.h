@@ -25,7 +25,7 @@ enum block {
     BLOCK_CHUNK = BLOCK_LISTED, /* auto: part of more than 2048 bytes; words
                                  * 0, 1 */
     BLOCK_CHUNK_TRACED,         /* as BLOCK_CHUNK, all words */
-    BLOCK_HEAP,                 /* arena_malloc; all words; not cleared */
+    BLOCK_HEAP,                 /* arena_malloc; all words */
     BLOCK_WITNESS,              /* tells of a collection by its death; none */
     BLOCK_KINDS,
     BLOCK_NONE = BLOCK_KINDS
@@ -61,9 +61,9 @@ bool arenap_collector_can_collect(void);
 int arenap_collector_attach(struct thread *self);
 void arenap_collector_detach(struct thread *self);
 
-/* A zero-filled block, but of BLOCK_HEAP; NULL, errno untouched, when there is
- * none.  It is up to the caller to collect and try again.  A byte is added to
- * the size. */
+/* A zero-filled block, but for a large one of BLOCK_HEAP; NULL, errno
+ * untouched, when there is none.  It is up to the caller to collect and try
+ * again.  A byte is added to the size. */
 void *arenap_collector_alloc(struct thread *self, enum block kind,
                              size_t size);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../include/arena/budget.h"
 #include "../include/arena/heap.h"
 #include "chunk.h"
 #include "collected.h"
@@ -343,6 +344,23 @@ arenap_scope_extent(struct thread *self, struct arena *arena,
 
 /* Stays in its arena while that is pushed here, however far out: a block that
  * moved into an inner scope would go before its time. */
+/* What a block is moved to: of one that grows the old room is lost until the
+ * arena is closed, so it gets more than it asks for, if memory is not short. */
+static void *
+move_to(struct scope *scope, size_t extent, size_t size)
+{
+    void *moved = NULL;
+    int saved = errno;
+
+    if (scope == NULL)
+        return arena_malloc(size);
+    if (extent < size && size < arena_limit() / 16) {
+        moved = scope_take(scope, ARENA_GRANULE, size + size / 2);
+        errno = saved;
+    }
+    return moved != NULL ? moved : scope_take(scope, ARENA_GRANULE, size);
+}
+
 void *
 arenap_scope_realloc(struct thread *self, struct arena *arena, void *block,
                      size_t size)
@@ -362,8 +380,7 @@ arenap_scope_realloc(struct thread *self, struct arena *arena, void *block,
     extent = arenap_scope_extent(self, arena, block);
     if (extent == 0)
         return NULL;
-    moved = scope != NULL ? scope_take(scope, ARENA_GRANULE, size)
-                          : arena_malloc(size);
+    moved = move_to(scope, extent, size);
     if (moved != NULL)
         memcpy(moved, block, extent < size ? extent : size);
     return moved;

@@ -330,7 +330,9 @@ _Exit(int status)
 INTERPOSE void
 abort(void)
 {
-    leave();
+    /* Not the collector's own, which may hold the lock that figures take. */
+    if (!arenap_is_inside())
+        leave();
     REAL(abort)();
     __builtin_unreachable();
 }
