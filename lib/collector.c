@@ -65,7 +65,7 @@ static struct {
     _Atomic int state;
     const char *reason; /* of UNUSABLE */
     unsigned kind[BLOCK_KINDS];
-    unsigned heap_large; /* BLOCK_HEAP of more than half a page */
+    unsigned heap_large; /* BLOCK_HEAP larger than any class */
     size_t heap_first;
     unsigned pushes; /* in this collection */
     bool began;      /* this collection has called our first hook */
@@ -656,7 +656,7 @@ void *
 arenap_collector_alloc(struct thread *self, enum block kind, size_t size)
 {
     int saved = errno;
-    int number = (int)(kind == BLOCK_HEAP && size >= ARENA_PAGE / 2
+    int number = (int)(kind == BLOCK_HEAP && size >= SIZECLASS_LAST
                            ? collector.heap_large
                            : collector.kind[kind]);
     void *block;
