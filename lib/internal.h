@@ -54,9 +54,9 @@
  *
  * Locks, in the order in which they may nest: the tree lock (close.c),
  * the arena stripes (explicit.c), the leaves: budget, thread list, control,
- * records (record.c), the depot (magazine.c), meta.  None is ever held while the collector is called,
- * since a collection runs code of the host program; so the collector's own
- * lock may be taken before any of them, never after.
+ * records (record.c), the depot (magazine.c), meta.  None is ever held while
+ * the collector is called, since a collection runs code of the host program;
+ * so the collector's own lock may be taken before any of them, never after.
  */
 #ifndef ARENA_INTERNAL_H
 #define ARENA_INTERNAL_H

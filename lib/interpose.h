@@ -85,8 +85,8 @@ ARENA_API bool arena_interpose_is_asleep(void);
  * changes in a signal handler. */
 ARENA_API const volatile uint32_t *arena_interpose_stops(void);
 
-/* To be asked after each call.  True if threads could not be stopped several times in a row: from now on
- * nothing is collected. */
+/* To be asked after each call.  True if threads could not be stopped several
+ * times in a row: from now on nothing is collected. */
 ARENA_API bool arena_interpose_gave_up(void);
 
 #endif
