@@ -305,10 +305,10 @@ static struct {
     _Atomic size_t every, since;
 } times;
 
-void
+size_t
 arenap_cleaner_collect_every(size_t bytes)
 {
-    atomic_store(&times.every, bytes);
+    return atomic_exchange(&times.every, bytes);
 }
 
 void

@@ -57,8 +57,9 @@ size_t arenap_cleaner_pending(void);
 bool arenap_cleaner_collect(void);
 
 /* For tests: collect once in so many bytes of the heap, as ARENA_GC_EVERY
- * says; 0: as the collector sees fit.  And count some.  Hold no lock. */
-void arenap_cleaner_collect_every(size_t bytes);
+ * says; 0: as the collector sees fit.  Returns what it was.  And count some.
+ * Hold no lock. */
+size_t arenap_cleaner_collect_every(size_t bytes);
 void arenap_cleaner_count(size_t bytes);
 
 /* Wait until what is pending now has run, up to a deadline.  Returns at once

@@ -105,12 +105,13 @@ heap_update(size_t more)
 /* One thread at a time asks for the figures; those who come meanwhile take
  * what they need on top, which the next update puts right. */
 ARENA_COLD static int
-heap_account(struct thread *self, size_t more)
+heap_account(struct thread *self)
 {
+    size_t more = self->heap_unaccounted;
     bool idle = false;
     int result;
 
-    arenap_cleaner_count(self->heap_unaccounted);
+    arenap_cleaner_count(more);
     if (atomic_compare_exchange_strong(&heap.updating, &idle, true)) {
         result = heap_update(more < HEAP_STEP ? HEAP_STEP : more);
         atomic_store(&heap.updating, false);
@@ -130,7 +131,7 @@ heap_charge(struct thread *self, size_t size)
 {
     self->heap_unaccounted += size;
     if (ARENA_LIKELY(self->heap_unaccounted < HEAP_STEP)
-        || heap_account(self, self->heap_unaccounted) == 0)
+        || heap_account(self) == 0)
         return 0;
     self->heap_unaccounted -= size;
     return -1;
@@ -246,15 +247,19 @@ heap_take_slow(size_t size)
                : heap_alloc_large(self, size);
 }
 
+static inline void *
+take_at_hand(struct thread *self, size_t size)
+{
+    return ARENA_LIKELY(self != NULL && size <= SIZECLASS_LAST)
+               ? arenap_magazine_pop(&self->bins, arenap_sizeclass_for(size))
+               : NULL;
+}
+
 /* From the heap, whatever arena is pushed. */
 static void *
 heap_take(size_t size)
 {
-    struct thread *self = arenap_tls.record;
-    void *block = self != NULL && size <= SIZECLASS_LAST
-                      ? arenap_magazine_pop(&self->bins,
-                                            arenap_sizeclass_for(size))
-                      : NULL;
+    void *block = take_at_hand(arenap_tls.record, size);
 
     return block != NULL ? block : heap_take_slow(size);
 }
@@ -264,9 +269,8 @@ arenap_heap_alloc_at_hand(size_t size)
 {
     struct thread *self = arenap_tls.record;
 
-    return ARENA_LIKELY(self != NULL && size <= SIZECLASS_LAST)
-                   && ARENA_LIKELY(self->scope == NULL)
-               ? arenap_magazine_pop(&self->bins, arenap_sizeclass_for(size))
+    return ARENA_LIKELY(self != NULL) && ARENA_LIKELY(self->scope == NULL)
+               ? take_at_hand(self, size)
                : NULL;
 }
 
@@ -436,19 +440,6 @@ arenap_heap_free_at_hand(void *ptr)
 
 /* --- Whose block is it? --- */
 
-struct address {
-    uintptr_t ptr;
-    bool inside;
-};
-
-static void
-address_visit(uintptr_t lo, uintptr_t hi, void *context)
-{
-    struct address *address = context;
-
-    address->inside |= address->ptr >= lo && address->ptr < hi;
-}
-
 static bool
 on_stack(struct thread *self, uintptr_t ptr)
 {
@@ -465,16 +456,16 @@ on_stack(struct thread *self, uintptr_t ptr)
 static bool
 is_libc_block(struct thread *self, const void *ptr)
 {
-    struct address address = {(uintptr_t)ptr, false};
+    struct maps_point point = {(uintptr_t)ptr, false};
     size_t size;
     Dl_info info;
 
     if (((uintptr_t)ptr & (ARENA_GRANULE - 1)) != 0
         || (uintptr_t)ptr < ARENA_PAGE || arenap_pagemap_get(ptr) != NULL)
         return false;
-    arenap_maps_collector_each(address_visit, &address);
-    arenap_os_meta_each(address_visit, &address);
-    if (address.inside || on_stack(self, (uintptr_t)ptr)
+    arenap_maps_collector_each(arenap_maps_point_visit, &point);
+    arenap_os_meta_each(arenap_maps_point_visit, &point);
+    if (point.inside || on_stack(self, (uintptr_t)ptr)
         || dladdr(ptr, &info) != 0
         || !arenap_os_readable((const size_t *)ptr - 1))
         return false;

@@ -105,9 +105,13 @@ arena_interpose_start(int suspend, int restart)
     }
     if (arena_thread_attach() != 0)
         return -1;
-    /* Whoever asks counts, of each thread by itself. */
-    arenap_cleaner_collect_every(0);
     return arena_set_roots(ARENA_ROOTS_ALL);
+}
+
+size_t
+arena_interpose_gc_every(void)
+{
+    return arenap_cleaner_collect_every(0);
 }
 
 void *
@@ -139,27 +143,15 @@ arena_interpose_free(void *block)
     }
 }
 
-struct place {
-    uintptr_t address;
-    bool found;
-};
-
-static void
-place_visit(uintptr_t lo, uintptr_t hi, void *context)
-{
-    struct place *place = context;
-
-    place->found |= place->address >= lo && place->address < hi;
-}
-
 bool
 arena_interpose_holds(const void *ptr)
 {
-    struct place place = {(uintptr_t)ptr, arenap_pagemap_get(ptr) != NULL};
+    struct maps_point point = {(uintptr_t)ptr,
+                               arenap_pagemap_get(ptr) != NULL};
 
     /* Pages without a block, too. */
-    arenap_maps_collector_each(place_visit, &place);
-    return place.found;
+    arenap_maps_collector_each(arenap_maps_point_visit, &point);
+    return point.inside;
 }
 
 size_t

@@ -32,6 +32,10 @@ ARENA_API void arena_interpose_bypass(const struct arena_interposed *own,
  */
 ARENA_API int arena_interpose_start(int suspend, int restart);
 
+/* The bytes of ARENA_GC_EVERY, 0 for none.  From now on whoever asks counts
+ * them, of each thread by itself, and libarena does not. */
+ARENA_API size_t arena_interpose_gc_every(void);
+
 /* As malloc and free, for what needs no more than a look into the calling
  * thread's own memory.  NULL or false: nothing was done. */
 ARENA_API void *arena_interpose_alloc_at_hand(size_t size);

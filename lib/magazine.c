@@ -160,6 +160,17 @@ depot_unlock(void)
     pthread_mutex_unlock(&depot.lock);
 }
 
+static struct magazine *
+magazine_make(struct thread *self)
+{
+    struct magazine *magazine;
+
+    depot_lock(self);
+    magazine = depot_get_empty();
+    depot_unlock();
+    return magazine;
+}
+
 /* --- A thread's bins --- */
 
 /* Blocks; near enough while the thread moves them. */
@@ -211,9 +222,7 @@ bin_open(struct thread *self, unsigned class)
 
     if (ARENA_LIKELY(atomic_load(&bin->slot) != NULL))
         return true;
-    depot_lock(self);
-    magazine = depot_get_empty();
-    depot_unlock();
+    magazine = magazine_make(self);
     if (magazine == NULL)
         return false;
     self->bins.used = true;
@@ -314,9 +323,7 @@ bin_has_spare(struct thread *self, struct bin *bin)
 
     if (atomic_load(&bin->spare) != NULL)
         return true;
-    depot_lock(self);
-    spare = depot_get_empty();
-    depot_unlock();
+    spare = magazine_make(self);
     atomic_store(&bin->spare, spare);
     return spare != NULL;
 }
@@ -437,7 +444,6 @@ fill_page(struct thread *self, unsigned class)
      * may have been here. */
     if (atomic_load(&self->bins.class[class].count) == 0)
         bin_load_list(self, class, (void **)block);
-    arena_keep_alive(block);
     return arenap_magazine_pop(&self->bins, class);
 }
 

@@ -79,6 +79,14 @@ arenap_maps_collector_each(maps_visit *visit, void *context)
               atomic_load(&watch.range[i].hi), context);
 }
 
+void
+arenap_maps_point_visit(uintptr_t lo, uintptr_t hi, void *context)
+{
+    struct maps_point *point = context;
+
+    point->inside |= point->address >= lo && point->address < hi;
+}
+
 bool
 arenap_maps_watched(void)
 {

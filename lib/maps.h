@@ -28,6 +28,13 @@ typedef void maps_visit(uintptr_t lo, uintptr_t hi, void *context);
  * of the library itself.  Takes no lock. */
 void arenap_maps_collector_each(maps_visit *visit, void *context);
 
+/* A visit that finds out whether an address, its context, is in any range. */
+struct maps_point {
+    uintptr_t address;
+    bool inside;
+};
+void arenap_maps_point_visit(uintptr_t lo, uintptr_t hi, void *context);
+
 /*
  * Call visit for the parts of a range that have pages of their own; a sparse
  * mapping of terabytes has few.  Calls the system directly.  False if the

@@ -342,8 +342,6 @@ arenap_scope_extent(struct thread *self, struct arena *arena,
     return (size_t)((char *)base + size - (const char *)block);
 }
 
-/* Stays in its arena while that is pushed here, however far out: a block that
- * moved into an inner scope would go before its time. */
 /* What a block is moved to: of one that grows the old room is lost until the
  * arena is closed, so it gets more than it asks for, if memory is not short. */
 static void *
@@ -361,6 +359,8 @@ move_to(struct scope *scope, size_t extent, size_t size)
     return moved != NULL ? moved : scope_take(scope, ARENA_GRANULE, size);
 }
 
+/* Stays in its arena while that is pushed here, however far out: a block that
+ * moved into an inner scope would go before its time. */
 void *
 arenap_scope_realloc(struct thread *self, struct arena *arena, void *block,
                      size_t size)

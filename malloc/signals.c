@@ -175,24 +175,9 @@ signal_by(signal_function *real, int number, __sighandler_t handler)
 }
 
 __sighandler_t __sysv_signal(int number, __sighandler_t handler);
-__sighandler_t sysv_signal(int number, __sighandler_t handler);
-__sighandler_t bsd_signal(int number, __sighandler_t handler);
-__sighandler_t ssignal(int number, __sighandler_t handler);
 
 INTERPOSE __sighandler_t
 signal(int number, __sighandler_t handler)
-{
-    return signal_by(REAL(signal), number, handler);
-}
-
-INTERPOSE __sighandler_t
-bsd_signal(int number, __sighandler_t handler)
-{
-    return signal_by(REAL(signal), number, handler);
-}
-
-INTERPOSE __sighandler_t
-ssignal(int number, __sighandler_t handler)
 {
     return signal_by(REAL(signal), number, handler);
 }
@@ -203,11 +188,13 @@ __sysv_signal(int number, __sighandler_t handler)
     return signal_by(REAL(__sysv_signal), number, handler);
 }
 
-INTERPOSE __sighandler_t
-sysv_signal(int number, __sighandler_t handler)
-{
-    return signal_by(REAL(__sysv_signal), number, handler);
-}
+/* The other names that they have. */
+INTERPOSE __sighandler_t bsd_signal(int number, __sighandler_t handler)
+    __attribute__((nothrow, leaf, alias("signal")));
+INTERPOSE __sighandler_t ssignal(int number, __sighandler_t handler)
+    __attribute__((alias("signal")));
+INTERPOSE __sighandler_t sysv_signal(int number, __sighandler_t handler)
+    __attribute__((alias("__sysv_signal")));
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 

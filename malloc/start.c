@@ -123,30 +123,6 @@ wish_is_on(const char *name)
     return value != NULL && strcmp(value, "0") != 0;
 }
 
-/* Bytes, with K, M or G in either case; 0 for anything else. */
-static size_t
-wish_size(const char *name)
-{
-    const char *value = wish(name);
-    unsigned long long size;
-    unsigned shift = 0;
-    char *end;
-
-    if (value == NULL || *value < '0' || *value > '9')
-        return 0;
-    errno = 0;
-    size = strtoull(value, &end, 10);
-    if (*end == 'k' || *end == 'K')
-        shift = 10;
-    else if (*end == 'm' || *end == 'M')
-        shift = 20;
-    else if (*end == 'g' || *end == 'G')
-        shift = 30;
-    if (errno != 0 || end[shift != 0] != '\0' || size > SIZE_MAX >> shift)
-        return 0;
-    return (size_t)size << shift;
-}
-
 static bool
 wants_collection(void)
 {
@@ -176,7 +152,6 @@ interposer_start(void)
     int saved = errno, mode = MODE_EXPLICIT;
 
     arenap_inside++;
-    arenap_options.gc_every = wish_size("ARENA_GC_EVERY");
     arenap_options.ignore_free = wish_is_on("ARENA_IGNORE_FREE");
     arenap_options.past_end = wish_is_on("ARENA_PAST_END");
     arenap_options.stats = wish_is_on("ARENA_STATS");
@@ -191,10 +166,12 @@ interposer_start(void)
     if (wants_collection()) {
         if (arena_interpose_start(arenap_signals_suspend(),
                                   arenap_signals_restart())
-            == 0)
+            == 0) {
             mode = MODE_COLLECT;
-        else
+            arenap_options.gc_every = arena_interpose_gc_every();
+        } else {
             arenap_report_reason(arena_error());
+        }
     }
     arenap_threads_start();
     arenap_scopes_start();
