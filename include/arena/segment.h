@@ -61,10 +61,14 @@
 extern "C" {
 #endif
 
+/* A compiler that inlines all this warns of a segment that was not made,
+ * where it cannot follow the checks. */
 #if defined(__GNUC__)
 #define ARENA_INLINE_ static __inline__ __attribute__((unused))
+#define ARENA_SEGMENT_UNKNOWN_(made) __asm__("" : "+m"(made))
 #else
 #define ARENA_INLINE_ static inline
+#define ARENA_SEGMENT_UNKNOWN_(made) ((void)(made))
 #endif
 
 /* --- Types ------------------------------------------------------------- */
@@ -126,8 +130,11 @@ arena_segment(arena_t *arena, size_t size, size_t align, arena_segment_t *out)
     arena_segment_t made;
 
     if (arena_segment_make_(arena, size, align, out != NULL ? &made : NULL)
-        != 0)
+        != 0) {
+        if (out != NULL)
+            ARENA_SEGMENT_UNKNOWN_(*out);
         return -1;
+    }
     *out = made;
     out->size = size; /* which the compiler may know */
     return 0;
@@ -549,10 +556,13 @@ ARENA_ATOMIC_(u64, uint64_t, uint64_t)
  */
 
 #if defined(__GNUC__)
+#define ARENA_SEGMENT_ACCESS_                                                 \
+    static __inline__ __attribute__((unused, always_inline))
 #define ARENA_SEGMENT_LIKELY_(x) __builtin_expect(!!(x), 1)
 #define ARENA_SEGMENT_PURE_ __attribute__((pure, nothrow))
 #define ARENA_SEGMENT_TLS_ __extension__ extern __thread
 #else
+#define ARENA_SEGMENT_ACCESS_ static inline
 #define ARENA_SEGMENT_LIKELY_(x) (x)
 #define ARENA_SEGMENT_PURE_
 #define ARENA_SEGMENT_TLS_ extern _Thread_local
@@ -595,34 +605,45 @@ ARENA_API int arena_segment_fail_(const arena_segment_t *segment,
                                   size_t offset, size_t width, size_t mask,
                                   int fault);
 
-/* The same for a get.  The copy lets the compiler keep the segment itself in
- * registers. */
-ARENA_INLINE_ int
-arena_segment_fail_get_(const arena_segment_t *segment, size_t offset,
-                        size_t width, size_t mask, const void *out, int fault)
+/* As the accessors call them: known to fail; and with a copy, so that the
+ * segment which they look at may be in registers. */
+ARENA_SEGMENT_ACCESS_ int
+arena_segment_missing_(size_t width)
 {
-    arena_segment_t copy;
-
-    if (segment == NULL || out == NULL) {
-        arena_segment_fail_(NULL, offset, width, mask, EINVAL);
-    } else {
-        copy = *segment;
-        arena_segment_fail_(&copy, offset, width, mask, fault);
-    }
+    arena_segment_fail_(NULL, 0, width, 0, EINVAL);
     return -1;
 }
 
-/* Is all well, as can be seen at a glance, but for the bounds?  One condition
- * that depends on the segment alone: in a loop it is checked once. */
-ARENA_INLINE_ bool
-arena_segment_sees_(const arena_segment_t *segment, uintptr_t askew)
+ARENA_SEGMENT_ACCESS_ int
+arena_segment_fail_copy_(const arena_segment_t *segment, size_t offset,
+                         size_t width, size_t mask, int fault)
 {
-    return ((ARENA_SEGMENT_EPOCH_(segment) ^ segment->epoch)
-            | ((segment->owner ^ arena_self_) & segment->confined) | askew)
-           == 0;
+    arena_segment_t copy = *segment;
+
+    arena_segment_fail_(&copy, offset, width, mask, fault);
+    return -1;
 }
 
-ARENA_INLINE_ bool
+ARENA_SEGMENT_ACCESS_ int
+arena_segment_store_copy_(const arena_segment_t *segment, size_t offset,
+                          size_t width, size_t mask, uint64_t bits)
+{
+    arena_segment_t copy = *segment;
+
+    return arena_segment_store_(&copy, offset, width, mask, bits);
+}
+
+/* Is all well, as can be seen at a glance, but for the bounds?  No bit is set
+ * then: one number that depends on the segment alone, so that a loop asks once
+ * what it is.  also: what must be 0, too. */
+ARENA_SEGMENT_ACCESS_ uint64_t
+arena_segment_odd_(const arena_segment_t *segment, uint64_t also)
+{
+    return (ARENA_SEGMENT_EPOCH_(segment) ^ segment->epoch)
+           | ((segment->owner ^ arena_self_) & segment->confined) | also;
+}
+
+ARENA_SEGMENT_ACCESS_ bool
 arena_segment_holds_(const arena_segment_t *segment, size_t offset,
                      size_t width)
 {
@@ -630,32 +651,32 @@ arena_segment_holds_(const arena_segment_t *segment, size_t offset,
 }
 
 /* The offset of an element; out of all bounds if there is none. */
-ARENA_INLINE_ size_t
+ARENA_SEGMENT_ACCESS_ size_t
 arena_segment_offset_(size_t index, size_t width)
 {
     return index <= SIZE_MAX / 2 / width ? index * width : SIZE_MAX;
 }
 
-ARENA_INLINE_ uint8_t
+ARENA_SEGMENT_ACCESS_ uint8_t
 arena_swap_8_(uint8_t n)
 {
     return n;
 }
 
-ARENA_INLINE_ uint16_t
+ARENA_SEGMENT_ACCESS_ uint16_t
 arena_swap_16_(uint16_t n)
 {
     return (uint16_t)(n >> 8 | n << 8);
 }
 
-ARENA_INLINE_ uint32_t
+ARENA_SEGMENT_ACCESS_ uint32_t
 arena_swap_32_(uint32_t n)
 {
     return (uint32_t)arena_swap_16_((uint16_t)n) << 16
            | arena_swap_16_((uint16_t)(n >> 16));
 }
 
-ARENA_INLINE_ uint64_t
+ARENA_SEGMENT_ACCESS_ uint64_t
 arena_swap_64_(uint64_t n)
 {
     return (uint64_t)arena_swap_32_((uint32_t)n) << 32
@@ -672,71 +693,83 @@ arena_swap_64_(uint64_t n)
 #define ARENA_SWAP_be_ ARENA_SWAP_turn_
 #endif
 
-/* One pair of functions.  bits_t is the unsigned type of that width; place,
- * the parameter offset or index, is at the offset; within says whether it is
- * in bounds, askew is not 0 if the address is not aligned. */
-#define ARENA_SEGMENT_PAIR_(name, type, bits_t, width, swap, place, offset,   \
-                            within, askew, mask)                              \
-    ARENA_INLINE_ int arena_get_##name(const arena_segment_t *segment,        \
-                                       size_t place, type *out)               \
+/* One pair of functions.  bits_t is the unsigned type of that width; at is
+ * the offset of place, the parameter, if it is within bounds, offset in any
+ * case; askew is not 0 if the address is not aligned.  What depends on the
+ * segment alone stands where a compiler can take it out of a loop: the copy,
+ * and one condition.  The slow way of a get takes no address, lest its call
+ * should seem to change something. */
+#define ARENA_SEGMENT_PAIR_(name, type, bits_t, width, swap, place, at,       \
+                            offset, within, askew, mask)                      \
+    ARENA_SEGMENT_ACCESS_ int arena_get_##name(                               \
+        const arena_segment_t *segment, size_t place, type *out)              \
     {                                                                         \
+        arena_segment_t s;                                                    \
+        arena_segment_word_ word;                                             \
         bits_t bits;                                                          \
                                                                               \
-        if (!ARENA_SEGMENT_LIKELY_(segment != NULL && out != NULL && (within) \
-                                   && arena_segment_sees_(segment, askew)))   \
-            return arena_segment_fail_get_(segment, offset, sizeof bits,      \
-                                           mask, out, 0);                     \
-        if (ARENA_SEGMENT_LIKELY_(segment->asks == 0)) {                      \
-            memcpy(&bits, (const char *)segment->addr + (offset),             \
-                   sizeof bits);                                              \
+        if (!ARENA_SEGMENT_LIKELY_(segment != NULL && out != NULL))           \
+            return arena_segment_missing_(sizeof bits);                       \
+        s = *segment;                                                         \
+        if (!ARENA_SEGMENT_LIKELY_(within))                                   \
+            return arena_segment_fail_copy_(&s, offset, sizeof bits, mask,    \
+                                            0);                               \
+        if (ARENA_SEGMENT_LIKELY_(arena_segment_odd_(&s, (askew) | s.asks)    \
+                                  == 0)) {                                    \
+            memcpy(&bits, (const char *)s.addr + (at), sizeof bits);          \
         } else {                                                              \
-            arena_segment_word_ word = arena_segment_load_(                   \
-                segment->asks, (const char *)segment->addr + (offset),        \
-                segment->epoch, sizeof bits);                                 \
-                                                                              \
+            if (s.asks == 0 || arena_segment_odd_(&s, askew) != 0)            \
+                return arena_segment_fail_copy_(&s, offset, sizeof bits,      \
+                                                mask, 0);                     \
+            word = arena_segment_load_(s.asks, (const char *)s.addr + (at),   \
+                                       s.epoch, sizeof bits);                 \
             if (word >> 64 != 0)                                              \
-                return arena_segment_fail_get_(segment, offset, sizeof bits,  \
-                                               mask, out,                     \
-                                               (int)(word >> 64));            \
+                return arena_segment_fail_copy_(&s, offset, sizeof bits,      \
+                                                mask, (int)(word >> 64));     \
             bits = (bits_t)word;                                              \
         }                                                                     \
         bits = swap(width, bits);                                             \
         memcpy(out, &bits, sizeof bits);                                      \
         return 0;                                                             \
     }                                                                         \
-    ARENA_INLINE_ int arena_set_##name(const arena_segment_t *segment,        \
-                                       size_t place, type value)              \
+    ARENA_SEGMENT_ACCESS_ int arena_set_##name(                               \
+        const arena_segment_t *segment, size_t place, type value)             \
     {                                                                         \
+        arena_segment_t s;                                                    \
         bits_t bits;                                                          \
                                                                               \
         memcpy(&bits, &value, sizeof bits);                                   \
         bits = swap(width, bits);                                             \
-        if (ARENA_SEGMENT_LIKELY_(                                            \
-                segment != NULL && (within)                                   \
-                && (segment->flags & ARENA_SEGMENT_READ_ONLY) == 0            \
-                && segment->asks == 0                                         \
-                && arena_segment_sees_(segment, askew))) {                    \
-            memcpy((char *)segment->addr + (offset), &bits, sizeof bits);     \
+        if (!ARENA_SEGMENT_LIKELY_(segment != NULL))                          \
+            return arena_segment_missing_(sizeof bits);                       \
+        s = *segment;                                                         \
+        if (ARENA_SEGMENT_LIKELY_(within)                                     \
+            && ARENA_SEGMENT_LIKELY_(                                         \
+                arena_segment_odd_(                                           \
+                    &s, (askew) | s.asks                                      \
+                            | (s.flags & ARENA_SEGMENT_READ_ONLY))            \
+                == 0)) {                                                      \
+            memcpy((char *)s.addr + (at), &bits, sizeof bits);                \
             return 0;                                                         \
         }                                                                     \
-        return arena_segment_store_(segment, offset, sizeof bits, mask,       \
-                                    (uint64_t)bits);                          \
+        return arena_segment_store_copy_(&s, offset, sizeof bits, mask,       \
+                                         (uint64_t)bits);                     \
     }
 
 #define ARENA_SEGMENT_ORDER_(name, type, bits_t, width, swap)                 \
     ARENA_SEGMENT_PAIR_(name, type, bits_t, width, swap, offset, offset,      \
-                        arena_segment_holds_(segment, offset, sizeof bits),   \
-                        ((uintptr_t)segment->addr + offset)                   \
-                            & (sizeof(bits_t) - 1),                           \
+                        offset,                                               \
+                        arena_segment_holds_(&s, offset, sizeof bits),        \
+                        ((uintptr_t)s.addr + offset) & (sizeof(bits_t) - 1),  \
                         sizeof(bits_t) - 1)                                   \
     ARENA_SEGMENT_PAIR_(name##_unaligned, type, bits_t, width, swap, offset,  \
-                        offset,                                               \
-                        arena_segment_holds_(segment, offset, sizeof bits),   \
-                        0, 0)                                                 \
+                        offset, offset,                                       \
+                        arena_segment_holds_(&s, offset, sizeof bits), 0, 0)  \
     ARENA_SEGMENT_PAIR_(name##_at, type, bits_t, width, swap, index,          \
+                        index * sizeof bits,                                  \
                         arena_segment_offset_(index, sizeof bits),            \
-                        index < segment->size / sizeof bits,                  \
-                        (uintptr_t)segment->addr & (sizeof(bits_t) - 1),      \
+                        index < s.size / sizeof bits,                         \
+                        (uintptr_t)s.addr & (sizeof(bits_t) - 1),             \
                         sizeof(bits_t) - 1)
 
 #define ARENA_SEGMENT_NUMBER_(name, type, bits_t, width)                      \
