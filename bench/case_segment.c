@@ -3,6 +3,11 @@
  * beside the same through a pointer; and a segment's whole life.
  */
 
+/* What loops cost is the question, so let the compiler work at them. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("O3")
+#endif
+
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif

@@ -183,16 +183,60 @@ number_at(uint64_t *bits, size_t width)
                : (char *)bits;
 }
 
+static inline uint64_t
+number_load(const void *from, size_t width)
+{
+    uint8_t n8;
+    uint16_t n16;
+    uint32_t n32;
+    uint64_t n64;
+
+    switch (width) {
+    case 1:
+        memcpy(&n8, from, sizeof n8);
+        return n8;
+    case 2:
+        memcpy(&n16, from, sizeof n16);
+        return n16;
+    case 4:
+        memcpy(&n32, from, sizeof n32);
+        return n32;
+    default:
+        memcpy(&n64, from, sizeof n64);
+        return n64;
+    }
+}
+
 static inline arena_segment_word_
 word_fault(int fault)
 {
     return (arena_segment_word_)(unsigned)fault << 64;
 }
 
-static int
-guarded_load(uint64_t *bits, const void *addr, size_t width)
+ARENA_COLD static arena_segment_word_
+guarded_load(const void *addr, size_t width)
 {
-    return arenap_os_copy(number_at(bits, width), addr, width) ? 0 : EIO;
+    uint64_t bits = 0;
+
+    return arenap_os_copy(number_at(&bits, width), addr, width)
+               ? bits
+               : word_fault(EIO);
+}
+
+/* The memory is there; it may be of a file that is not. */
+static inline arena_segment_word_
+load_entered(uintptr_t asks, const void *addr, size_t width)
+{
+    return ARENA_LIKELY((asks & ASKS_GUARDED) == 0) ? number_load(addr, width)
+                                                    : guarded_load(addr, width);
+}
+
+ARENA_COLD static arena_segment_word_
+load_first(uintptr_t asks, const void *addr, uint64_t epoch, size_t width)
+{
+    return arenap_thread_bind() != NULL
+               ? arena_segment_load_(asks, addr, epoch, width)
+               : word_fault(ENOMEM);
 }
 
 arena_segment_word_
@@ -201,26 +245,20 @@ arena_segment_load_(uintptr_t asks, const void *addr, uint64_t epoch,
 {
     struct arena *shared = (struct arena *)(asks & ~ASKS_GUARDED);
     struct thread *self = arenap_tls.record;
-    uint64_t bits = 0;
-    int fault = 0;
+    arena_segment_word_ word;
 
-    if (ARENA_UNLIKELY(self == NULL
-                       && (self = arenap_thread_bind()) == NULL))
-        return word_fault(ENOMEM);
-    if (shared != NULL) {
-        arenap_handshake_enter(self, 0, shared);
-        if (ARENA_UNLIKELY(atomic_load_explicit(&shared->epoch,
-                                                memory_order_acquire)
-                           != epoch))
-            fault = ESTALE;
-    }
-    if (ARENA_UNLIKELY((asks & ASKS_GUARDED) != 0 && fault == 0))
-        fault = guarded_load(&bits, addr, width);
-    else if (ARENA_LIKELY(fault == 0))
-        number_copy(number_at(&bits, width), addr, width);
-    if (shared != NULL)
-        arenap_handshake_leave(self, 0);
-    return word_fault(fault) | bits;
+    if (ARENA_UNLIKELY(shared == NULL))
+        return load_entered(asks, addr, width);
+    if (ARENA_UNLIKELY(self == NULL))
+        return load_first(asks, addr, epoch, width);
+    arenap_handshake_enter(self, 0, shared);
+    word = ARENA_LIKELY(atomic_load_explicit(&shared->epoch,
+                                             memory_order_acquire)
+                        == epoch)
+               ? load_entered(asks, addr, width)
+               : word_fault(ESTALE);
+    arenap_handshake_leave(self, 0);
+    return word;
 }
 
 int
