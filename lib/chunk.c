@@ -278,7 +278,7 @@ arenap_chunk_flush(struct thread *thread)
     struct chunk *all;
     uint32_t none = 0;
 
-    if (!arenap_os_has_heavy)
+    if (atomic_load(&cache->steal) & CACHE_OFF)
         return; /* it was never used */
     /* One that was stopped by fork in the middle keeps what it has. */
     if (thread != arenap_tls.record && atomic_load(&cache->busy))
@@ -334,7 +334,7 @@ arenap_chunk_fork_child(void)
 {
     atomic_store(&flushing, 0);
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
-        atomic_store(&t->cache.steal, arenap_os_has_heavy ? 0 : CACHE_OFF);
+        atomic_fetch_and(&t->cache.steal, CACHE_OFF);
         atomic_store(&t->cache.firsts.changes, 0);
     }
 }

@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include <sched.h>
-#include <time.h>
 
 #include "handshake.h"
 #include "internal.h"
@@ -20,17 +19,18 @@ static void
 wait_for(const _Atomic(const struct arena *) *accessing,
          const struct arena *arena)
 {
-    struct timespec nap = {0, NAP_NS};
     unsigned looks = 0;
 
     while (atomic_load_explicit(accessing, memory_order_acquire) == arena) {
         if (++looks < LOOKS)
             sched_yield();
         else
-            nanosleep(&nap, NULL);
+            arenap_os_sleep(NAP_NS);
     }
 }
 
+/* The caller itself accesses nothing: what its record says is of an access
+ * that it has left by a longjmp. */
 static void
 wait_for_threads(const struct arena *arena)
 {
@@ -38,7 +38,8 @@ wait_for_threads(const struct arena *arena)
 
     for (; t != NULL; t = t->next)
         for (unsigned slot = 0; slot < THREAD_ACCESSES; slot++)
-            wait_for(&t->accessing[slot], arena);
+            if (t != arenap_tls.record)
+                wait_for(&t->accessing[slot], arena);
 }
 
 void
@@ -87,12 +88,8 @@ arenap_handshake_expect(struct arena *arena, uint64_t epoch)
 }
 
 void
-arenap_handshake_fork_child(void)
+arenap_handshake_forget(struct thread *thread)
 {
-    struct thread *t = arenap_thread_first();
-
-    for (; t != NULL; t = t->next)
-        for (unsigned slot = 0; slot < THREAD_ACCESSES; slot++)
-            if (t != arenap_tls.record)
-                atomic_store(&t->accessing[slot], NULL);
+    for (unsigned slot = 0; slot < THREAD_ACCESSES; slot++)
+        arenap_handshake_leave(thread, slot);
 }

@@ -24,10 +24,7 @@ arenap_handshake_enter(struct thread *self, unsigned slot,
 {
     atomic_store_explicit(&self->accessing[slot], arena,
                           memory_order_relaxed);
-    if (ARENA_LIKELY(arenap_os_has_heavy))
-        arenap_os_light();
-    else
-        atomic_thread_fence(memory_order_seq_cst);
+    arenap_os_light_or_full();
 }
 
 static inline void
@@ -48,7 +45,8 @@ void arenap_handshake_wait_all(const struct arena *list);
  * for accesses.  False when that epoch is over. */
 bool arenap_handshake_expect(struct arena *arena, uint64_t epoch);
 
-/* In a child: the threads that it does not have access nothing. */
-void arenap_handshake_fork_child(void);
+/* A thread that is ending, or gone, accesses nothing, whatever it was doing
+ * when it was cancelled or forked. */
+void arenap_handshake_forget(struct thread *thread);
 
 #endif

@@ -73,12 +73,18 @@ bool arenap_os_wait(_Atomic uint32_t *word, uint32_t expected,
                     uint64_t deadline);
 void arenap_os_wake(_Atomic uint32_t *word, int how_many);
 
+/* Sleep so long.  No point where a thread can be cancelled. */
+void arenap_os_sleep(uint64_t nanoseconds);
+
 /* --- Asymmetric barriers ---
  *
  * Thread A: store x; light; load y.  Thread B: store y; heavy; load x.  At
  * least one sees the other's store.  Light costs nothing: the work is done by
  * membarrier(2), or, for the thread sanitizer, by real fences on both sides.
- * Without either, arenap_os_has_heavy is false and nobody may rely on it. */
+ * Without either, arenap_os_has_heavy is false and light does nothing: who
+ * looks at that first makes a barrier of its own.  It becomes false, too, when
+ * the program forbids itself that call (a seccomp filter): heavy then takes
+ * the time in which all threads hear of it. */
 
 #if defined(__SANITIZE_THREAD__)
 #define ARENA_OS_TSAN 1
@@ -91,7 +97,7 @@ void arenap_os_wake(_Atomic uint32_t *word, int how_many);
 #define ARENA_OS_TSAN 0
 #endif
 
-extern bool arenap_os_has_heavy;
+extern _Atomic bool arenap_os_has_heavy;
 
 static inline void
 arenap_os_light(void)
@@ -100,6 +106,18 @@ arenap_os_light(void)
         atomic_thread_fence(memory_order_seq_cst);
     else
         atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* The same where there is no heavy one. */
+static inline void
+arenap_os_light_or_full(void)
+{
+    if (__builtin_expect(atomic_load_explicit(&arenap_os_has_heavy,
+                                              memory_order_relaxed),
+                         1))
+        arenap_os_light();
+    else
+        atomic_thread_fence(memory_order_seq_cst);
 }
 
 void arenap_os_heavy(void);

@@ -355,9 +355,26 @@ arenap_os_wake(_Atomic uint32_t *word, int how_many)
     errno = saved;
 }
 
+void
+arenap_os_sleep(uint64_t nanoseconds)
+{
+    static _Atomic uint32_t never;
+    uint64_t deadline = arenap_os_now() + nanoseconds;
+
+    while (arenap_os_wait(&never, 0, deadline))
+        ;
+}
+
 /* --- Barriers --- */
 
-bool arenap_os_has_heavy;
+_Atomic bool arenap_os_has_heavy;
+
+/* All threads know that there is none. */
+static _Atomic bool heavy_settled;
+
+/* No processor holds a store back for so long, and no thread goes on with what
+ * it has read of arenap_os_has_heavy. */
+#define HEAVY_LOST_NS 5000000u
 
 static void
 barrier_init(void)
@@ -369,7 +386,17 @@ barrier_init(void)
         || syscall(SYS_membarrier,
                    MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0)
                == 0;
+    heavy_settled = !arenap_os_has_heavy;
     errno = saved;
+}
+
+/* Others that find it lost meanwhile wait just as long. */
+static ARENA_COLD void
+heavy_lost(void)
+{
+    atomic_store(&arenap_os_has_heavy, false);
+    arenap_os_sleep(HEAVY_LOST_NS);
+    atomic_store(&heavy_settled, true);
 }
 
 void
@@ -378,8 +405,11 @@ arenap_os_heavy(void)
     int saved = errno;
 
     atomic_thread_fence(memory_order_seq_cst);
-    if (!ARENA_OS_TSAN)
-        syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    if (!ARENA_OS_TSAN && !atomic_load(&heavy_settled)
+        && (!atomic_load(&arenap_os_has_heavy)
+            || syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0)
+                   != 0))
+        heavy_lost();
     errno = saved;
 }
 

@@ -72,6 +72,7 @@ arenap_thread_find(uint64_t serial)
 static void
 thread_strip(struct thread *thread)
 {
+    arenap_handshake_forget(thread);
     arenap_scope_drop(thread);
     arenap_piece_flush(thread);
     arenap_chunk_flush(thread);
@@ -208,7 +209,6 @@ fork_child(void)
     arenap_collector_fork_child();
     arenap_phantom_fork_child();
     arenap_heap_fork_child();
-    arenap_handshake_fork_child();
     threads.ending = NULL;
     atomic_store(&threads.endings, 0);
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
@@ -216,6 +216,7 @@ fork_child(void)
             t->tid = arenap_os_tid();
             continue;
         }
+        arenap_handshake_forget(t);
         if (atomic_load(&t->serial) == 0)
             continue;
         atomic_store(&t->attached, ATTACHED_NOT);

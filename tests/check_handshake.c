@@ -1,7 +1,14 @@
 /* check_handshake.c: accesses of shared arenas against their close. */
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include <arena/segment.h>
 
@@ -162,6 +169,244 @@ START_TEST(test_close_without_membarrier_never_overlaps)
 }
 END_TEST
 
+/* --- The barrier alone ---
+ *
+ * One thread says that it accesses and then looks at the epoch, the other
+ * advances the epoch and then looks who accesses.  Both at once, many times
+ * over: it never happens that neither has seen the other. */
+
+#define MEETINGS ((size_t)(HARNESS_SANITIZED ? 2000 : 20000))
+
+struct meetings {
+    arena_t *arena;
+    struct thread *accessor;
+    bool seen[2]; /* by each, in this meeting */
+    size_t missed;
+    /* The last meeting that each is ready for. */
+    atomic_size_t here[2] __attribute__((aligned(64)));
+    _Atomic uint64_t epoch __attribute__((aligned(64)));
+};
+
+static void
+meet(struct meetings *meetings, size_t index, size_t number)
+{
+    atomic_store(&meetings->here[index], number);
+    for (size_t i = 1; atomic_load(&meetings->here[1 - index]) < number; i++)
+        if (i % 1000 == 0)
+            sched_yield();
+}
+
+/* Let one of them come a little later, now the one and now the other. */
+static void
+come_late(size_t index, size_t number)
+{
+    if (number % 2 == index)
+        for (volatile size_t i = 0; i < number / 2 % 50; i++)
+            ;
+}
+
+/* Both look at what the other is going to change: so they have a copy of it
+ * in their caches that is out of date a moment later. */
+static bool
+is_accessed(struct meetings *m)
+{
+    return atomic_load_explicit(&m->accessor->accessing[0],
+                                memory_order_acquire)
+           != NULL;
+}
+
+static bool
+is_over(struct meetings *m)
+{
+    return atomic_load_explicit(&m->epoch, memory_order_acquire) != 0;
+}
+
+static void
+access_meeting(struct meetings *m, size_t number)
+{
+    struct thread *self = arenap_thread_self();
+
+    m->accessor = self;
+    (void)is_over(m);
+    meet(m, 0, number);
+    come_late(0, number);
+    arenap_handshake_enter(self, 0, m->arena);
+    m->seen[0] = is_over(m);
+    meet(m, 0, number + 1);
+    arenap_handshake_leave(self, 0);
+    meet(m, 0, number + 2);
+}
+
+static void
+close_meeting(struct meetings *m, size_t number)
+{
+    if (number > 1)
+        (void)is_accessed(m);
+    meet(m, 1, number);
+    come_late(1, number);
+    atomic_store_explicit(&m->epoch, 1, memory_order_relaxed);
+    arenap_os_heavy();
+    m->seen[1] = is_accessed(m);
+    meet(m, 1, number + 1);
+    m->missed += !m->seen[0] && !m->seen[1];
+    atomic_store(&m->epoch, 0);
+    meet(m, 1, number + 2);
+}
+
+static void
+meetings_body(void *state, size_t index)
+{
+    for (size_t i = 1; i < 3 * MEETINGS; i += 3)
+        (index == 0 ? access_meeting : close_meeting)(state, i);
+}
+
+static void
+expect_no_meeting_missed(void)
+{
+    struct meetings meetings = {.arena = arena_shared()};
+
+    run_team(2, meetings_body, &meetings);
+    ck_assert_uint_eq(meetings.missed, 0);
+    expect_ok(arena_close(meetings.arena));
+}
+
+START_TEST(test_access_and_close_see_each_other)
+{
+    expect_no_meeting_missed();
+}
+END_TEST
+
+/* From here on this process may not call membarrier. */
+static bool
+forbid_membarrier(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                 offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {LENGTH(filter), filter};
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+           && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/* A program that has begun shuts itself in. */
+START_TEST(test_sandbox_without_membarrier_is_noticed)
+{
+    arena_usage_t before = usage_now();
+    arena_t *arena = arena_shared();
+
+    expect_ok(arena_alloc(arena, 10000));
+    if (!forbid_membarrier())
+        return;
+    expect_no_meeting_missed();
+    storm(false);
+    expect_ok(arena_close(arena));
+    ck_assert_uint_eq(usage_now().reserved, before.reserved);
+}
+END_TEST
+
+/* --- Accesses that were never left --- */
+
+struct stray {
+    arena_t *arena;
+    unsigned slot;
+    atomic_bool closing, closed;
+    atomic_int runs;
+};
+
+static void
+stray_run(void *arg)
+{
+    struct stray *stray = arg;
+
+    atomic_fetch_add(&stray->runs, 1);
+}
+
+static void
+stray_open(struct stray *stray)
+{
+    arena_segment_t s;
+
+    *stray = (struct stray){.arena = arena_shared()};
+    expect_ok(arena_segment(stray->arena, 64, 8, &s));
+    expect_ok(arena_on_close(stray->arena, stray_run, stray));
+}
+
+static void *
+enter_and_end(void *arg)
+{
+    struct stray *stray = arg;
+
+    arenap_handshake_enter(arenap_thread_self(), stray->slot, stray->arena);
+    return NULL;
+}
+
+/* As when it is cancelled in arena_map_sync. */
+START_TEST(test_close_does_not_wait_for_threads_that_ended)
+{
+    struct stray stray;
+
+    for (unsigned slot = 0; slot < THREAD_ACCESSES; slot++) {
+        stray_open(&stray);
+        stray.slot = slot;
+        run_in_thread(enter_and_end, &stray);
+        expect_ok(arena_close(stray.arena));
+        ck_assert_int_eq(atomic_load(&stray.runs), 1);
+    }
+}
+END_TEST
+
+/* As after a longjmp out of a handler of SIGSEGV. */
+START_TEST(test_close_does_not_wait_for_itself)
+{
+    struct stray stray;
+
+    stray_open(&stray);
+    arenap_handshake_enter(arenap_thread_self(), 1, stray.arena);
+    expect_ok(arena_close(stray.arena));
+    ck_assert_int_eq(atomic_load(&stray.runs), 1);
+}
+END_TEST
+
+static void *
+close_stray(void *arg)
+{
+    struct stray *stray = arg;
+
+    atomic_store(&stray->closing, true);
+    if (arena_close(stray->arena) == 0)
+        atomic_store(&stray->closed, true);
+    return NULL;
+}
+
+START_TEST(test_waiting_close_cannot_be_cancelled)
+{
+    arena_usage_t before = usage_now();
+    struct thread *self = arenap_thread_self();
+    struct stray stray;
+    pthread_t closer;
+
+    stray_open(&stray);
+    arenap_handshake_enter(self, 0, stray.arena);
+    closer = start_thread(close_stray, &stray);
+    while (!atomic_load(&stray.closing))
+        sleep_ms(1);
+    sleep_ms(20);
+    ck_assert_int_eq(pthread_cancel(closer), 0);
+    sleep_ms(20);
+    ck_assert(!atomic_load(&stray.closed));
+    arenap_handshake_leave(self, 0);
+    join_thread(closer);
+    ck_assert(atomic_load(&stray.closed));
+    ck_assert_int_eq(atomic_load(&stray.runs), 1);
+    expect_usage(before);
+}
+END_TEST
+
 /* --- Many arenas at once --- */
 
 #define MANY 50
@@ -295,10 +540,15 @@ handshake_suite(void)
     Suite *s = suite_create("handshake");
     TCase *race = tcase_create("race"), *cost = tcase_create("cost");
 
-    tcase_set_timeout(race, 60);
+    tcase_set_timeout(race, 20);
     tcase_add_test(race, test_close_never_overlaps_an_access);
     tcase_add_test(race, test_reset_never_overlaps_an_access);
     tcase_add_test(race, test_close_without_membarrier_never_overlaps);
+    tcase_add_test(race, test_access_and_close_see_each_other);
+    tcase_add_test(race, test_sandbox_without_membarrier_is_noticed);
+    tcase_add_test(race, test_close_does_not_wait_for_threads_that_ended);
+    tcase_add_test(race, test_close_does_not_wait_for_itself);
+    tcase_add_test(race, test_waiting_close_cannot_be_cancelled);
     tcase_add_test(race, test_unrelated_arenas_close_at_once);
     tcase_add_test(race, test_expect_says_whether_the_epoch_is_over);
     suite_add_tcase(s, race);
