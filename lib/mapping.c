@@ -12,11 +12,13 @@
 #include <unistd.h>
 
 #include "access.h"
+#include "cleaner.h"
 #include "collected.h"
 #include "error.h"
 #include "explicit.h"
 #include "internal.h"
 #include "mapping.h"
+#include "os.h"
 #include "segment.h"
 #include "thread.h"
 
@@ -72,41 +74,62 @@ fail_call(const char *what, int fd)
                        strerror_r(error, text, sizeof text));
 }
 
-/* See that a file is long enough. */
+/* Which part of a file is mapped, by pages, and how. */
+struct file {
+    int fd;
+    unsigned mode; /* arena_map_mode_t */
+    off_t from;
+    off_t reach; /* how long it must become, or 0 */
+};
+
+/* See whether a file is long enough, or can be made so. */
 static int
-file_reach(int fd, off_t offset, size_t size, unsigned mode)
+file_look(struct file *file, off_t offset, size_t size)
 {
-    struct stat file;
+    struct stat status;
     off_t end;
 
-    if (fstat(fd, &file) != 0)
-        return fail_call("look at", fd);
+    if (fstat(file->fd, &status) != 0)
+        return fail_call("look at", file->fd);
     if (size > PTRDIFF_MAX || __builtin_add_overflow(offset, (off_t)size, &end))
         return arenap_fail(ENOMEM, "cannot map %zu bytes: no object is that "
                                    "large",
                            size);
-    if (!S_ISREG(file.st_mode) || end <= file.st_size)
+    if (!S_ISREG(status.st_mode) || end <= status.st_size)
         return 0;
-    if (mode != ARENA_MAP_WRITE)
+    if (file->mode != ARENA_MAP_WRITE)
         return arenap_fail(ERANGE,
                            "the file has %lld bytes: %zu from %lld are not "
                            "all there",
-                           (long long)file.st_size, size, (long long)offset);
-    return ftruncate(fd, end) == 0 ? 0 : fail_call("make longer", fd);
+                           (long long)status.st_size, size,
+                           (long long)offset);
+    file->reach = end;
+    return 0;
 }
 
-/* Map the file at an address of ours, or anywhere (NULL). */
-static void *
-file_map(void *at, const struct mapping *mapping, int fd, off_t from,
-         unsigned mode)
+/* Make the file as long as it must be.  Others may be making it longer too:
+ * so its last byte is asked for, where the system can, not a length. */
+static int
+file_extend(const struct file *file)
 {
-    int protection = mode == ARENA_MAP_READ ? PROT_READ
-                                            : PROT_READ | PROT_WRITE;
-    int flags = mode == ARENA_MAP_PRIVATE ? MAP_PRIVATE : MAP_SHARED;
+    if (file->reach == 0 || fallocate(file->fd, 0, file->reach - 1, 1) == 0
+        || (errno == EOPNOTSUPP && ftruncate(file->fd, file->reach) == 0))
+        return 0;
+    return fail_call("make longer", file->fd);
+}
+
+/* Map the file at an address of ours, or anywhere (NULL).  MAP_FAILED with
+ * errno set by the system. */
+static void *
+file_map(void *at, const struct mapping *mapping, const struct file *file)
+{
+    int protection = file->mode == ARENA_MAP_READ ? PROT_READ
+                                                  : PROT_READ | PROT_WRITE;
+    int flags = file->mode == ARENA_MAP_PRIVATE ? MAP_PRIVATE : MAP_SHARED;
 
     return mmap(at, mapping->length, protection,
-                flags | MAP_NORESERVE | (at != NULL ? MAP_FIXED : 0), fd,
-                from);
+                flags | MAP_NORESERVE | (at != NULL ? MAP_FIXED : 0), file->fd,
+                file->from);
 }
 
 /* --- In an explicit arena --- */
@@ -137,30 +160,30 @@ arenap_mapping_release(struct chunk *chunk)
     munmap(chunk, page + mapping.length);
 }
 
+/* The file is made longer after all else that the system can refuse, and
+ * before others see the mapping. */
 static int
 chunk_map(struct thread *self, struct arena *arena, struct mapping *mapping,
-          int fd, off_t from, unsigned mode)
+          const struct file *file)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t length = page + mapping->length;
     struct chunk *chunk =
         arenap_chunk_take_file(self, arena, page, length);
+    int result = 0;
 
     if (chunk == NULL)
         return -1;
     mapping->base = (char *)chunk + page;
-    if (file_map(mapping->base, mapping, fd, from, mode) == MAP_FAILED) {
-        fail_call("map", fd);
-        mapping->base = NULL;
-    }
+    if (file_map(mapping->base, mapping, file) == MAP_FAILED)
+        result = fail_call("map", file->fd);
     *mapping_of(chunk) = *mapping;
     mapped_add(mapping);
     chunk->start = (char *)chunk + page + mapping->skip;
     chunk->end = chunk->start + mapping->size;
-    if (mapping->base != NULL
+    if (result == 0 && file_extend(file) == 0
         && arenap_explicit_add(self, arena, chunk, 0) == 0)
         return 0;
-    mapping_of(chunk)->base = (char *)chunk + page;
     arenap_chunk_give(self, arena, chunk);
     return -1;
 }
@@ -168,14 +191,14 @@ chunk_map(struct thread *self, struct arena *arena, struct mapping *mapping,
 /* A shared arena may be closed meanwhile. */
 static int
 map_chunk(struct thread *self, struct arena *arena, struct mapping *mapping,
-          int fd, off_t from, unsigned mode)
+          const struct file *file)
 {
     bool enters = arena->kind != ARENA_CONFINED;
     int result;
 
     if (enters && arenap_explicit_enter(self, arena) != 0)
         return -1;
-    result = chunk_map(self, arena, mapping, fd, from, mode);
+    result = chunk_map(self, arena, mapping, file);
     if (enters)
         arenap_explicit_leave(self, arena);
     return result;
@@ -188,31 +211,64 @@ unmap_action(void *arg)
 {
     struct mapping *mapping = arg;
 
-    mapped_subtract(mapping);
-    munmap(mapping->base, mapping->length);
+    if (mapping->base != NULL) {
+        mapped_subtract(mapping);
+        munmap(mapping->base, mapping->length);
+    }
     free(mapping);
 }
 
-static int
-map_collected(struct arena *arena, struct mapping *mapping, int fd, off_t from,
-              unsigned mode)
+/* The system has no room: dead arenas may have it, which the cleaner's thread
+ * unmaps.  As the last round of a reservation waits (budget.c). */
+#define ROOM_FIRST_NS 1000000u
+#define ROOM_LAST_NS 256000000u
+
+static void *
+file_map_anywhere(const struct mapping *mapping, const struct file *file)
 {
-    struct mapping *kept = malloc(sizeof *kept);
+    void *base = file_map(NULL, mapping, file);
+
+    if (base != MAP_FAILED || errno != ENOMEM)
+        return base;
+    arenap_cleaner_reclaim();
+    for (uint64_t pause = ROOM_FIRST_NS; pause <= ROOM_LAST_NS; pause *= 2) {
+        base = file_map(NULL, mapping, file);
+        if (base != MAP_FAILED)
+            break;
+        arenap_os_sleep(pause);
+    }
+    return base;
+}
+
+/* The file is made longer when nothing else can fail.  If that does, an action
+ * is left that does nothing. */
+static int
+map_collected(struct arena *arena, struct mapping *mapping,
+              const struct file *file)
+{
+    struct mapping *kept = calloc(1, sizeof *kept);
+    int result;
 
     if (kept == NULL)
         return arenap_fail_system(sizeof *kept);
-    mapping->base = file_map(NULL, mapping, fd, from, mode);
+    mapping->base = file_map_anywhere(mapping, file);
     if (mapping->base == MAP_FAILED) {
-        fail_call("map", fd);
+        fail_call("map", file->fd);
         free(kept);
         return -1;
     }
-    *kept = *mapping;
-    mapped_add(kept);
-    if (arena_on_close(arena, unmap_action, kept) == 0)
-        return 0;
-    unmap_action(kept);
-    return -1;
+    result = arena_on_close(arena, unmap_action, kept);
+    if (result != 0)
+        free(kept);
+    else
+        result = file_extend(file);
+    if (result == 0) {
+        *kept = *mapping;
+        mapped_add(kept);
+    } else {
+        arenap_os_unmap(mapping->base, mapping->length);
+    }
+    return result;
 }
 
 /* --- Mapping --- */
@@ -242,20 +298,31 @@ map_check(struct arena *arena, off_t offset, unsigned mode,
     return 0;
 }
 
-/* Where the pages begin in the file, and how many bytes they have. */
-static off_t
-mapping_plan(struct mapping *mapping, off_t offset, size_t size,
-             unsigned mode)
+/* Which pages of the file it takes, and how many bytes they have. */
+static void
+mapping_plan(struct mapping *mapping, struct file *file, off_t offset,
+             size_t size, bool trusted)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
     *mapping = (struct mapping){.size = size, .flags = ARENA_SEGMENT_MAPPED};
     mapping->skip = (size_t)offset % page;
     mapping->length = arenap_round_up(mapping->skip + size, page);
-    mapping->guarded = (mode & ARENA_MAP_TRUSTED) == 0;
-    if ((mode & ~ARENA_MAP_TRUSTED) == ARENA_MAP_READ)
+    mapping->guarded = !trusted;
+    if (file->mode == ARENA_MAP_READ)
         mapping->flags |= ARENA_SEGMENT_READ_ONLY;
-    return offset - (off_t)mapping->skip;
+    file->from = offset - (off_t)mapping->skip;
+}
+
+/* Of 0 bytes nothing is mapped; the file is made longer all the same. */
+static int
+map_pages(struct thread *self, struct arena *arena, struct mapping *mapping,
+          const struct file *file)
+{
+    if (mapping->size == 0)
+        return file_extend(file);
+    return arena->kind == ARENA_AUTO ? map_collected(arena, mapping, file)
+                                     : map_chunk(self, arena, mapping, file);
 }
 
 static void
@@ -274,27 +341,23 @@ int
 arena_map(arena_t *arena, int fd, off_t offset, size_t size, unsigned mode,
           arena_segment_t *out)
 {
+    struct file file = {.fd = fd, .mode = mode & ~ARENA_MAP_TRUSTED};
     struct thread *self = arenap_thread_self();
     struct mapping mapping;
     arena_segment_t made;
-    int saved = errno, result = 0;
-    off_t from;
+    int saved = errno;
 
     if (map_check(arena, offset, mode, out) != 0
-        || file_reach(fd, offset, size, mode & ~ARENA_MAP_TRUSTED) != 0
+        || file_look(&file, offset, size) != 0
         || arenap_segment_begin(self, arena,
                                 arena->kind == ARENA_CONFINED ? arena->marks
                                                               : NULL,
                                 &made)
                != 0)
         return -1;
-    from = mapping_plan(&mapping, offset, size, mode);
-    mode &= ~ARENA_MAP_TRUSTED;
-    if (size != 0)
-        result = arena->kind == ARENA_AUTO
-                     ? map_collected(arena, &mapping, fd, from, mode)
-                     : map_chunk(self, arena, &mapping, fd, from, mode);
-    if (result != 0)
+    mapping_plan(&mapping, &file, offset, size,
+                 (mode & ARENA_MAP_TRUSTED) != 0);
+    if (map_pages(self, arena, &mapping, &file) != 0)
         return -1;
     if (!arenap_segment_hold(&made))
         return arenap_fail(ESTALE, "the arena is closed");

@@ -228,29 +228,61 @@ unhold_block(void *block)
     arena_unpin(block);
 }
 
+/* Is an arena a descendant of another?  It is acquired, so its ancestors stay
+ * open. */
+static bool
+is_below(const struct arena *arena, const struct arena *other)
+{
+    while (arena != NULL && arena != other)
+        arena = arena->parent;
+    return arena != NULL;
+}
+
+/* Keep an explicit arena open until another one ends. */
+static int
+keep_arena(struct arena *arena, struct arena *other)
+{
+    int result, saved;
+
+    if (arena_acquire(other) != 0)
+        return -1;
+    result = is_below(other, arena)
+                 ? arenap_fail(ENOTSUP, "the memory is a child's: kept by its "
+                                        "parent, neither could be closed")
+                 : arena_on_close(arena, unhold_arena, other);
+    saved = errno;
+    if (result != 0)
+        arena_release(other);
+    errno = saved;
+    return result;
+}
+
+/* Keep a collected block alive until an arena ends. */
+static int
+keep_block(struct arena *arena, void *addr)
+{
+    int result, saved;
+
+    if (arena_pin(addr) != 0)
+        return -1;
+    result = arena_on_close(arena, unhold_block, addr);
+    saved = errno;
+    if (result != 0)
+        arena_unpin(addr);
+    errno = saved;
+    return result;
+}
+
 /* Have what other, an arena, has at addr kept until the arena ends. */
 static int
 keep_while(struct arena *arena, struct arena *other, void *addr)
 {
-    bool explicitly =
-        other->kind == ARENA_CONFINED || other->kind == ARENA_SHARED;
-    int saved;
-
     if (arena->kind == ARENA_GLOBAL || arena->kind == ARENA_IMPLICIT)
         return arenap_fail(ENOTSUP, "the memory is another arena's, and "
                                     "would have to be kept for ever");
-    if ((explicitly ? arena_acquire(other) : arena_pin(addr)) != 0)
-        return -1;
-    if (explicitly ? arena_on_close(arena, unhold_arena, other) == 0
-                   : arena_on_close(arena, unhold_block, addr) == 0)
-        return 0;
-    saved = errno;
-    if (explicitly)
-        arena_release(other);
-    else
-        arena_unpin(addr);
-    errno = saved;
-    return -1;
+    return other->kind == ARENA_CONFINED || other->kind == ARENA_SHARED
+               ? keep_arena(arena, other)
+               : keep_block(arena, addr);
 }
 
 int
@@ -294,7 +326,7 @@ known_size(const arena_segment_t *segment)
     const struct arena_buffer *root;
 
     if ((segment->flags & ARENA_SEGMENT_WRAPPED) != 0)
-        return PTRDIFF_MAX;
+        return segment->addr != NULL ? PTRDIFF_MAX : 0;
     if ((segment->flags & SEGMENT_BUFFER) != 0) {
         root = (const struct arena_buffer *)(const void *)segment->live;
         return root->capacity - (size_t)((char *)segment->addr - root->data);

@@ -3,9 +3,12 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <arena/budget.h>
@@ -40,6 +43,18 @@ static size_t
 file_size(void)
 {
     return (size_t)lseek(file, 0, SEEK_END);
+}
+
+/* Bytes of address space in use. */
+static size_t
+virtual_now(void)
+{
+    FILE *statm = fopen("/proc/self/statm", "re");
+    size_t pages = 0;
+
+    ck_assert_int_eq(fscanf(statm, "%zu", &pages), 1);
+    fclose(statm);
+    return pages * 4096;
 }
 
 static arena_segment_t
@@ -198,6 +213,101 @@ START_TEST(test_map_descriptor_for_reading_cannot_be_written)
 }
 END_TEST
 
+/* Too little of the arena's limit is left for a mapping. */
+START_TEST(test_map_that_fails_leaves_the_file_as_it_was)
+{
+    arena_options_t options = ARENA_OPTIONS_INIT;
+    arena_segment_t s;
+    arena_t *small;
+    char path[] = "/tmp/check_mappingXXXXXX";
+    int both = mkstemp(path), reads = open(path, O_RDONLY);
+
+    unlink(path);
+    options.limit = 1000;
+    small = arena_open(ARENA_CONFINED, &options);
+    expect_fail(arena_map(small, file, 20000, 5, ARENA_MAP_WRITE, &s),
+                ENOMEM, "1000");
+    ck_assert_uint_eq(file_size(), 10000);
+    expect_fail(arena_map(arena, reads, 0, 10, ARENA_MAP_WRITE, &s), EACCES,
+                "");
+    expect_fail(arena_map(arena_auto(), reads, 0, 10, ARENA_MAP_WRITE, &s),
+                EACCES, "");
+    ck_assert_int_eq(lseek(both, 0, SEEK_END), 0);
+    expect_ok(arena_close(small));
+    close(both);
+    close(reads);
+}
+END_TEST
+
+/* It cannot be made longer: nothing stays mapped. */
+START_TEST(test_map_of_a_sealed_file_fails)
+{
+    arena_usage_t before = usage_now();
+    int sealed = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    arena_t *of = arena_auto();
+    arena_segment_t s;
+
+    ck_assert_int_eq(fcntl(sealed, F_ADD_SEALS, F_SEAL_GROW), 0);
+    expect_fail(arena_map(arena, sealed, 0, 10, ARENA_MAP_WRITE, &s), EPERM,
+                "longer");
+    expect_fail(arena_map(of, sealed, 0, 10, ARENA_MAP_WRITE, &s), EPERM,
+                "longer");
+    ck_assert_uint_eq(usage_now().mapped.count, before.mapped.count);
+    ck_assert_uint_eq(usage_now().mapped.reserved, before.mapped.reserved);
+    arena_keep_alive(of);
+    close(sealed);
+}
+END_TEST
+
+struct growth {
+    arena_t *arena;
+    atomic_size_t faults;
+};
+
+static void
+growth_prepare(void *state, size_t round)
+{
+    struct growth *growth = state;
+
+    (void)round;
+    growth->arena = arena_shared();
+    ck_assert_int_eq(ftruncate(file, 0), 0);
+}
+
+static void
+growth_body(void *state, size_t index)
+{
+    struct growth *growth = state;
+    arena_segment_t s;
+
+    if (arena_map(growth->arena, file, 0, (index + 1) * 5000, ARENA_MAP_WRITE,
+                  &s)
+        != 0)
+        atomic_fetch_add(&growth->faults, 1);
+}
+
+static void
+growth_verify(void *state, size_t round)
+{
+    struct growth *growth = state;
+
+    (void)round;
+    ck_assert_uint_eq(atomic_load(&growth->faults), 0);
+    ck_assert_uint_eq(file_size(), 20000);
+    expect_ok(arena_close(growth->arena));
+}
+
+/* Who makes a file longer never makes it shorter for another. */
+START_TEST(test_map_makes_longer_beside_others)
+{
+    struct growth growth = {NULL, 0};
+    struct race race = {4, 300, growth_prepare, growth_body, growth_verify,
+                        &growth};
+
+    run_race(&race);
+}
+END_TEST
+
 static int
 map_in(arena_t *of)
 {
@@ -282,6 +392,41 @@ START_TEST(test_auto_arenas_unmap_when_unreachable)
     ck_assert_ptr_nonnull(run_in_thread(map_garbage, &before));
     collect_times(4);
     ck_assert_uint_le(usage_now().mapped.count, before.mapped.count + 2);
+}
+END_TEST
+
+static arena_t *
+map_some(arena_t *of, size_t size)
+{
+    arena_segment_t s;
+
+    return arena_map(of, file, 0, size, ARENA_MAP_READ, &s) == 0 ? of : NULL;
+}
+
+static void *
+map_much(void *faults)
+{
+    for (int i = 0; i < 400; i++)
+        if (map_some(arena_auto(), 32 * MIB) == NULL)
+            ++*(int *)faults;
+    return NULL;
+}
+
+/* Room for 32 at a time, of which the stack may keep some. */
+START_TEST(test_address_space_of_garbage_is_used_again)
+{
+    struct rlimit limit;
+    int faults = 0;
+
+    if (malloc_is_replaced() || getenv("GC_DONT_GC") != NULL)
+        return;
+    ck_assert_int_eq(ftruncate(file, (off_t)(32 * MIB)), 0);
+    ck_assert_ptr_nonnull(map_some(arena_auto(), 10));
+    ck_assert_int_eq(getrlimit(RLIMIT_AS, &limit), 0);
+    limit.rlim_cur = virtual_now() + 1100 * MIB;
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+    run_in_thread(map_much, &faults);
+    ck_assert_int_eq(faults, 0);
 }
 END_TEST
 
@@ -454,6 +599,9 @@ mapping_suite(void)
     tcase_add_test(maps, test_map_size_0_is_empty);
     tcase_add_test(maps, test_map_bad_arguments_fail_in_order);
     tcase_add_test(maps, test_map_descriptor_for_reading_cannot_be_written);
+    tcase_add_test(maps, test_map_that_fails_leaves_the_file_as_it_was);
+    tcase_add_test(maps, test_map_of_a_sealed_file_fails);
+    tcase_add_test(maps, test_map_makes_longer_beside_others);
     tcase_add_test(maps, test_map_in_another_thread_fails_eperm);
     suite_add_tcase(s, maps);
 
@@ -461,6 +609,7 @@ mapping_suite(void)
     tcase_add_test(unmaps, test_close_unmaps_and_gives_back);
     tcase_add_test(unmaps, test_rewind_and_reset_unmap);
     tcase_add_test(unmaps, test_auto_arenas_unmap_when_unreachable);
+    tcase_add_test(unmaps, test_address_space_of_garbage_is_used_again);
     suite_add_tcase(s, unmaps);
 
     tcase_add_checked_fixture(shorter, setup, teardown);

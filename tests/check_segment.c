@@ -597,6 +597,47 @@ START_TEST(test_wrap_keeps_the_other_arena)
 }
 END_TEST
 
+/* Neither could ever be closed. */
+START_TEST(test_wrap_of_a_childs_memory_fails)
+{
+    static const arena_kind_t kinds[] = {ARENA_CONFINED, ARENA_SHARED};
+
+    for (size_t i = 0; i < LENGTH(kinds); i++) {
+        arena_options_t options = ARENA_OPTIONS_INIT;
+        arena_t *parent = arena_open(kinds[i], NULL), *child, *grandchild;
+        arena_segment_t s = segment;
+        char *block;
+
+        options.parent = parent;
+        child = arena_open(kinds[i], &options);
+        options.parent = child;
+        grandchild = arena_open(kinds[i], &options);
+        expect_ok(block = arena_alloc(grandchild, 8));
+        expect_fail(arena_segment_wrap(parent, block, 8, &s), ENOTSUP,
+                    "child");
+        expect_ok(block = arena_alloc(child, 8));
+        expect_fail(arena_segment_wrap(parent, block, 8, &s), ENOTSUP,
+                    "child");
+        ck_assert_mem_eq(&s, &segment, sizeof s);
+        /* The other way round is well. */
+        expect_ok(arena_segment_wrap(grandchild, block, 8, &s));
+        expect_fail(arena_close(child), EBUSY, "1 time");
+        expect_ok(arena_close(grandchild));
+        expect_ok(arena_close(parent));
+    }
+}
+END_TEST
+
+START_TEST(test_reinterpret_of_nothing_fails)
+{
+    arena_segment_t s;
+
+    expect_ok(arena_segment_wrap(arena, NULL, 0, &s));
+    expect_fail(arena_segment_reinterpret(&s, 8, &s), ERANGE, "");
+    expect_ok(arena_segment_reinterpret(&s, 0, &s));
+}
+END_TEST
+
 START_TEST(test_reinterpret_is_bounded_by_what_is_known)
 {
     arena_segment_t big, part, view;
@@ -1046,6 +1087,8 @@ segment_suite(void)
     tcase_add_test(of, test_loaded_pointer_has_its_owner);
     tcase_add_test(of, test_wrap_gives_the_arenas_lifetime);
     tcase_add_test(of, test_wrap_keeps_the_other_arena);
+    tcase_add_test(of, test_wrap_of_a_childs_memory_fails);
+    tcase_add_test(of, test_reinterpret_of_nothing_fails);
     tcase_add_test(of, test_reinterpret_is_bounded_by_what_is_known);
     tcase_add_test(of, test_buffer_segment_is_what_remains);
     suite_add_tcase(s, of);

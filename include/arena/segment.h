@@ -170,7 +170,10 @@ ARENA_API int arena_segment_of(const void *ptr, arena_segment_t *out);
  *
  * @return 0; or -1 with errno set: EINVAL; EPERM or ESTALE of either arena;
  *         EBUSY: the other arena is about to be closed; ENOTSUP: it would
- *         have to be kept, and arena has no close actions; ENOMEM.
+ *         have to be kept, and arena has no close actions, or is closed with
+ *         it in front (the memory is a child's); ENOMEM.
+ *
+ * Two arenas that wrap each other's memory keep each other open.
  *
  * Collects: as arena_on_close.
  * As MemorySegment.reinterpret(size, arena, null) of the JDK, which does not
@@ -381,8 +384,9 @@ typedef enum {
  * Map part of a file; it is unmapped when the arena is closed, reset, or
  * rewound to an earlier mark.
  *
- * When the file becomes shorter, an access to what is gone fails with EIO.
- * To make sure of that, each access without ARENA_MAP_TRUSTED is a system
+ * When the file becomes shorter, an access to what is gone fails with EIO;
+ * what is left of its last page reads as zero, and what is written there is
+ * lost.  To make sure of that, each access without ARENA_MAP_TRUSTED is a system
  * call: prefer arrays and copies to single numbers.  Where the system does
  * not let a process copy its own memory (a seccomp filter), it is asked
  * before the access instead, and a file that becomes shorter between the two
@@ -403,9 +407,12 @@ typedef enum {
  *         EPERM, ESTALE  as arena_alloc
  *         ERANGE   past the end of a file that is not to be made longer
  *         ENOMEM   as arena_alloc
- *         or that of fstat(2), ftruncate(2), mmap(2): EBADF, EACCES ...
+ *         or that of fstat(2), mmap(2), fallocate(2): EBADF, EACCES ...
+ *         The file is as long as before, unless the arena was closed
+ *         meanwhile.
  *
- * Threads, Collects: as arena_alloc.  In an auto arena arena_of does not know
+ * Threads, Collects: as arena_alloc, and when the system has no room for it in
+ * an auto arena (then it may sleep for half a second).  In an auto arena arena_of does not know
  * its address, and it is unmapped in its turn among the close actions.
  * As FileChannel.map(mode, offset, size, arena) of the JDK.
  */
