@@ -62,12 +62,14 @@ arenap_buffer_dead(void *handle)
     uint64_t tag = atomic_load_explicit(&buffer->tag, memory_order_relaxed);
 
     /* Free slots come here too. */
-    if (tag != BUFFER_ARMED && tag != BUFFER_VIEW)
+    if (tag != BUFFER_ARMED && tag != BUFFER_VIEW && tag != BUFFER_OVER)
         return 0;
     /* Nobody can reach it: nobody else can claim the tag. */
     atomic_store_explicit(&buffer->tag, 0, memory_order_relaxed);
     if (tag == BUFFER_ARMED)
         root_end(buffer, false);
+    else if (tag == BUFFER_OVER)
+        arenap_buffer_over_dead();
     else
         arenap_collected_uncount(POOL_HANDLES, buffer->charge, 0, 0);
     return 0;
@@ -200,7 +202,8 @@ arenap_buffer_fail_null(void)
 static int
 fail_stale(void)
 {
-    return arenap_fail(ESTALE, "the buffer was freed");
+    return arenap_fail(ESTALE, "the buffer was freed, or the arena of its "
+                               "segment closed");
 }
 
 int
@@ -208,55 +211,78 @@ arenap_buffer_check(const struct arena_buffer *buffer)
 {
     if (buffer == NULL)
         return arenap_buffer_fail_null();
-    return arenap_buffer_is_alive(buffer) ? 0 : fail_stale();
+    return arenap_buffer_is_alive(buffer)
+                   || arenap_buffer_over_is_alive(buffer)
+               ? 0
+               : fail_stale();
 }
 
-ARENA_COLD char *
-arenap_buffer_span_fail(const struct arena_buffer *buffer, size_t index,
-                        size_t n, bool writes)
+ARENA_COLD int
+arenap_buffer_bounds(const struct arena_buffer *buffer, size_t index,
+                     size_t n, bool writes)
 {
     if (buffer == NULL)
-        arenap_buffer_fail_null();
-    else if (writes && buffer->read_only)
-        arenap_fail(EACCES, "the buffer is read-only");
-    else if (n > buffer->limit || index > buffer->limit - n)
-        arenap_fail(ERANGE, "%zu bytes from index %zu go past the limit %zu",
-                    n, index, buffer->limit);
-    else
-        fail_stale();
-    return NULL;
+        return arenap_buffer_fail_null();
+    if (writes && buffer->read_only)
+        return arenap_fail(EACCES, "the buffer is read-only");
+    if (n > buffer->limit || index > buffer->limit - n)
+        return arenap_fail(ERANGE,
+                           "%zu bytes from index %zu go past the limit %zu",
+                           n, index, buffer->limit);
+    return 0;
 }
 
 /* --- Views --- */
 
-/* A view of the bytes from an index, all of them to be read. */
-static arena_buffer_t *
-view_make(arena_buffer_t *source, size_t index, size_t size)
+void *
+arenap_buffer_handle(struct thread *self, size_t size)
+{
+    void *handle;
+
+    if (arenap_collector_attach(self) != 0)
+        return NULL;
+    handle = arenap_collector_alloc_listed(self, BLOCK_BUFFER, size);
+    if (handle == NULL && arenap_cleaner_reclaim())
+        handle = arenap_collector_alloc_listed(self, BLOCK_BUFFER, size);
+    if (handle == NULL)
+        arenap_fail_system(size);
+    else
+        arenap_collected_account(self, POOL_HANDLES, size, 0, 0);
+    return handle;
+}
+
+arena_buffer_t *
+arenap_buffer_view(struct arena_buffer *root, char *data, size_t size)
 {
     struct thread *self = arenap_thread_self();
     struct arena_buffer *view;
 
     if (self == NULL)
         return arenap_fail_null(ENOMEM, "%s", arena_error());
-    if (arenap_collector_attach(self) != 0)
+    view = arenap_buffer_handle(self, sizeof *view);
+    if (view == NULL)
         return NULL;
-    view = arenap_collector_alloc_listed(self, BLOCK_BUFFER, sizeof *view);
-    if (view == NULL && arenap_cleaner_reclaim())
-        view = arenap_collector_alloc_listed(self, BLOCK_BUFFER,
-                                             sizeof *view);
-    if (view == NULL) {
-        arenap_fail_system(sizeof *view);
-        return NULL;
-    }
     view->charge = sizeof *view;
-    arenap_collected_account(self, POOL_HANDLES, sizeof *view, 0, 0);
-    view->root = source->root != NULL ? source->root : source;
-    view->data = source->data + index;
+    view->root = root;
+    view->data = data;
     view->capacity = view->limit = size;
     view->mark = BUFFER_NO_MARK;
-    view->read_only = source->read_only;
-    view->swapped = source->swapped;
     atomic_store_explicit(&view->tag, BUFFER_VIEW, memory_order_release);
+    return view;
+}
+
+/* A view of the bytes from an index, all of them to be read. */
+static arena_buffer_t *
+view_make(arena_buffer_t *source, size_t index, size_t size)
+{
+    arena_buffer_t *view =
+        arenap_buffer_view(source->root != NULL ? source->root : source,
+                           source->data + index, size);
+
+    if (view != NULL) {
+        view->read_only = source->read_only;
+        view->swapped = source->swapped;
+    }
     arena_keep_alive(source);
     return view;
 }
@@ -299,7 +325,8 @@ arena_buffer_slice(arena_buffer_t *buffer)
 arena_buffer_t *
 arena_buffer_slice_at(arena_buffer_t *buffer, size_t index, size_t size)
 {
-    if (arenap_buffer_span(buffer, index, size, false) == NULL)
+    if (arenap_buffer_bounds(buffer, index, size, false) != 0
+        || arenap_buffer_check(buffer) != 0)
         return NULL;
     return view_make(buffer, index, size);
 }
@@ -507,6 +534,20 @@ arena_buffer_rewind(arena_buffer_t *buffer)
                                             : -1;
 }
 
+/* Over a segment. */
+static ARENA_COLD int
+compact_over(arena_buffer_t *buffer, size_t remaining)
+{
+    arena_segment_t to, from;
+
+    if (arenap_buffer_part(buffer, arenap_buffer_position(buffer), remaining,
+                           true, &from)
+            != 0
+        || arenap_buffer_part(buffer, 0, remaining, true, &to) != 0)
+        return -1;
+    return arena_segment_copy(&to, 0, &from, 0, remaining);
+}
+
 int
 arena_buffer_compact(arena_buffer_t *buffer)
 {
@@ -514,9 +555,10 @@ arena_buffer_compact(arena_buffer_t *buffer)
     char *from = arenap_buffer_span(buffer, arenap_buffer_position(buffer),
                                     remaining, true);
 
-    if (from == NULL)
+    if (from != NULL)
+        memmove(buffer->data, from, remaining);
+    else if (compact_over(buffer, remaining) != 0)
         return -1;
-    memmove(buffer->data, from, remaining);
     start_over(buffer, buffer->capacity);
     buffer->position = remaining;
     arena_keep_alive(buffer);

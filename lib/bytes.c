@@ -44,6 +44,47 @@ copy_swapped(void *to, const void *from, size_t n)
     }
 }
 
+static inline void
+copy_number(const arena_buffer_t *buffer, void *to, const void *from, size_t n)
+{
+    if (buffer->swapped)
+        copy_swapped(to, from, n);
+    else
+        memcpy(to, from, n);
+}
+
+/* Over a segment. */
+static ARENA_COLD int
+number_get_over(const arena_buffer_t *buffer, size_t index, void *out,
+                size_t n)
+{
+    arena_segment_t part;
+    char bytes[8];
+
+    if (arenap_buffer_part(buffer, index, n, false, &part) != 0
+        || arena_get_bytes(&part, 0, bytes, n) != 0)
+        return -1;
+    copy_number(buffer, out, bytes, n);
+    arena_keep_alive(buffer);
+    return 0;
+}
+
+static ARENA_COLD int
+number_put_over(const arena_buffer_t *buffer, size_t index, const void *value,
+                size_t n)
+{
+    arena_segment_t part;
+    char bytes[8];
+    int result;
+
+    if (arenap_buffer_part(buffer, index, n, true, &part) != 0)
+        return -1;
+    copy_number(buffer, bytes, value, n);
+    result = arena_set_bytes(&part, 0, bytes, n);
+    arena_keep_alive(buffer);
+    return result;
+}
+
 static inline int
 number_get(const arena_buffer_t *buffer, size_t index, void *out, size_t n)
 {
@@ -53,11 +94,8 @@ number_get(const arena_buffer_t *buffer, size_t index, void *out, size_t n)
         return arenap_fail(EINVAL, "no place for the number");
     from = arenap_buffer_span(buffer, index, n, false);
     if (ARENA_UNLIKELY(from == NULL))
-        return -1;
-    if (buffer->swapped)
-        copy_swapped(out, from, n);
-    else
-        memcpy(out, from, n);
+        return number_get_over(buffer, index, out, n);
+    copy_number(buffer, out, from, n);
     arena_keep_alive(buffer);
     return 0;
 }
@@ -68,11 +106,8 @@ number_put(arena_buffer_t *buffer, size_t index, const void *value, size_t n)
     char *to = arenap_buffer_span(buffer, index, n, true);
 
     if (ARENA_UNLIKELY(to == NULL))
-        return -1;
-    if (buffer->swapped)
-        copy_swapped(to, value, n);
-    else
-        memcpy(to, value, n);
+        return number_put_over(buffer, index, value, n);
+    copy_number(buffer, to, value, n);
     arena_keep_alive(buffer);
     return 0;
 }
@@ -123,6 +158,21 @@ NUMBER(f64, double)
 
 /* --- Bytes --- */
 
+/* Over a segment. */
+static ARENA_COLD int
+move_over(const arena_buffer_t *buffer, size_t index, void *bytes, size_t n,
+          bool in)
+{
+    arena_segment_t part;
+    int result = arenap_buffer_part(buffer, index, n, in, &part);
+
+    if (result == 0)
+        result = in ? arena_set_bytes(&part, 0, bytes, n)
+                    : arena_get_bytes(&part, 0, bytes, n);
+    arena_keep_alive(buffer);
+    return result;
+}
+
 int
 arena_buffer_get_at(const arena_buffer_t *buffer, size_t index, void *out,
                     size_t n)
@@ -133,7 +183,7 @@ arena_buffer_get_at(const arena_buffer_t *buffer, size_t index, void *out,
         return arenap_fail(EINVAL, "no place for the bytes");
     from = arenap_buffer_span(buffer, index, n, false);
     if (from == NULL)
-        return -1;
+        return move_over(buffer, index, out, n, false);
     if (n != 0)
         memmove(out, from, n);
     arena_keep_alive(buffer);
@@ -150,7 +200,7 @@ arena_buffer_put_at(arena_buffer_t *buffer, size_t index, const void *data,
         return arenap_fail(EINVAL, "no bytes were given");
     to = arenap_buffer_span(buffer, index, n, true);
     if (to == NULL)
-        return -1;
+        return move_over(buffer, index, (void *)(uintptr_t)data, n, true);
     if (n != 0)
         memmove(to, data, n);
     arena_keep_alive(buffer);
@@ -173,6 +223,20 @@ arena_buffer_put(arena_buffer_t *buffer, const void *data, size_t n)
         arena_buffer_put_at(buffer, arenap_buffer_position(buffer), data, n));
 }
 
+/* One of them is over a segment. */
+static ARENA_COLD int
+put_over(const arena_buffer_t *buffer, const arena_buffer_t *source, size_t n)
+{
+    arena_segment_t to, from;
+
+    if (arenap_buffer_part(buffer, arenap_buffer_position(buffer), n, true,
+                           &to)
+            != 0
+        || arenap_buffer_part(source, source->position, n, false, &from) != 0)
+        return -1;
+    return arena_segment_copy(&to, 0, &from, 0, n);
+}
+
 int
 arena_buffer_put_buffer(arena_buffer_t *buffer, arena_buffer_t *source)
 {
@@ -185,12 +249,11 @@ arena_buffer_put_buffer(arena_buffer_t *buffer, arena_buffer_t *source)
     if (source == buffer)
         return arenap_fail(EINVAL, "a buffer cannot be put into itself");
     to = arenap_buffer_span(buffer, arenap_buffer_position(buffer), n, true);
-    if (to == NULL)
-        return -1;
     from = arenap_buffer_span(source, source->position, n, false);
-    if (from == NULL)
+    if (to != NULL && from != NULL)
+        memmove(to, from, n);
+    else if (put_over(buffer, source, n) != 0)
         return -1;
-    memmove(to, from, n);
     buffer->position += n;
     source->position += n;
     arena_keep_alive(buffer);
@@ -216,26 +279,56 @@ common(const unsigned char *a, const unsigned char *b, size_t n)
 }
 
 /* What remains in both, up to the shorter one's end: how much of it is the
- * same, and the bytes behind that. */
+ * same, and the bytes behind that, if there are any. */
 struct meeting {
     size_t length, same;
-    const unsigned char *a, *b;
+    unsigned char a, b;
 };
+
+/* One of them is over a segment. */
+static ARENA_COLD int
+meet_over(const arena_buffer_t *a, const arena_buffer_t *b,
+          struct meeting *out)
+{
+    arena_segment_t of_a, of_b;
+    ptrdiff_t same;
+
+    if (arenap_buffer_part(a, a->position, out->length, false, &of_a) != 0
+        || arenap_buffer_part(b, b->position, out->length, false, &of_b) != 0
+        || (same = arena_segment_mismatch(&of_a, &of_b)) == -2)
+        return -1;
+    out->same = same == -1 ? out->length : (size_t)same;
+    if (same != -1
+        && (arena_get_u8(&of_a, out->same, &out->a) != 0
+            || arena_get_u8(&of_b, out->same, &out->b) != 0))
+        return -1;
+    return 0;
+}
 
 static int
 meet(const arena_buffer_t *a, const arena_buffer_t *b, struct meeting *out)
 {
     size_t of_a = arena_buffer_remaining(a), of_b = arena_buffer_remaining(b);
+    const unsigned char *at_a, *at_b;
+    int result = 0;
 
     if (a == NULL || b == NULL)
         return arenap_buffer_fail_null();
-    if (arenap_buffer_check(a) != 0 || arenap_buffer_check(b) != 0)
-        return -1;
     out->length = of_a < of_b ? of_a : of_b;
-    out->a = (const unsigned char *)a->data + a->position;
-    out->b = (const unsigned char *)b->data + b->position;
-    out->same = common(out->a, out->b, out->length);
-    return 0;
+    at_a = (unsigned char *)arenap_buffer_span(a, a->position, of_a, false);
+    at_b = (unsigned char *)arenap_buffer_span(b, b->position, of_b, false);
+    if (at_a == NULL || at_b == NULL) {
+        result = meet_over(a, b, out);
+    } else {
+        out->same = common(at_a, at_b, out->length);
+        if (out->same < out->length) {
+            out->a = at_a[out->same];
+            out->b = at_b[out->same];
+        }
+    }
+    arena_keep_alive(a);
+    arena_keep_alive(b);
+    return result;
 }
 
 ptrdiff_t
@@ -245,8 +338,6 @@ arena_buffer_mismatch(const arena_buffer_t *a, const arena_buffer_t *b)
 
     if (meet(a, b, &meeting) != 0)
         return -2;
-    arena_keep_alive(a);
-    arena_keep_alive(b);
     if (meeting.same == meeting.length
         && arena_buffer_remaining(a) == arena_buffer_remaining(b))
         return -1;
@@ -263,18 +354,13 @@ int
 arena_buffer_compare(const arena_buffer_t *a, const arena_buffer_t *b)
 {
     struct meeting meeting;
-    int order;
 
     if (meet(a, b, &meeting) != 0)
         return INT_MIN;
-    order =
-        meeting.same == meeting.length
-            ? compare_sizes(arena_buffer_remaining(a),
-                            arena_buffer_remaining(b))
-            : compare_sizes(meeting.a[meeting.same], meeting.b[meeting.same]);
-    arena_keep_alive(a);
-    arena_keep_alive(b);
-    return order;
+    return meeting.same == meeting.length
+               ? compare_sizes(arena_buffer_remaining(a),
+                               arena_buffer_remaining(b))
+               : compare_sizes(meeting.a, meeting.b);
 }
 
 /* --- Files --- */
@@ -289,17 +375,13 @@ fail_transfer(const char *what, int fd)
                        strerror_r(error, text, sizeof text));
 }
 
-/* Move what remains in or out, in as many steps as it takes. */
+/* Move left bytes in or out, in as many steps as it takes. */
 static ssize_t
-transfer(arena_buffer_t *buffer, int fd, bool in)
+transfer_bytes(char *bytes, size_t left, int fd, bool in)
 {
-    size_t left = arena_buffer_remaining(buffer), done = 0;
-    char *bytes =
-        arenap_buffer_span(buffer, arenap_buffer_position(buffer), left, in);
+    size_t done = 0;
     int saved = errno;
 
-    if (bytes == NULL)
-        return -1;
     while (done < left) {
         ssize_t n = in ? read(fd, bytes + done, left - done)
                        : write(fd, bytes + done, left - done);
@@ -313,9 +395,44 @@ transfer(arena_buffer_t *buffer, int fd, bool in)
         done += (size_t)n;
     }
     errno = saved;
-    buffer->position += done;
-    arena_keep_alive(buffer);
     return (ssize_t)done;
+}
+
+/* Over a segment: the system is given its address, so its arena is kept from
+ * being closed meanwhile.  Not by an access, which a close would wait for as
+ * long as this takes. */
+static ARENA_COLD ssize_t
+transfer_over(arena_buffer_t *buffer, size_t left, int fd, bool in)
+{
+    arena_segment_t part;
+    ssize_t done = -1;
+
+    if (arenap_buffer_part(buffer, arenap_buffer_position(buffer), left, in,
+                           &part)
+            != 0
+        || arena_get_bytes(&part, 0, NULL, 0) != 0
+        || arena_acquire(part.arena) != 0)
+        return -1;
+    /* It may have been reset before that. */
+    if (arena_get_bytes(&part, 0, NULL, 0) == 0)
+        done = transfer_bytes(part.addr, left, fd, in);
+    arena_release(part.arena);
+    return done;
+}
+
+static ssize_t
+transfer(arena_buffer_t *buffer, int fd, bool in)
+{
+    size_t left = arena_buffer_remaining(buffer);
+    char *bytes =
+        arenap_buffer_span(buffer, arenap_buffer_position(buffer), left, in);
+    ssize_t done = bytes != NULL ? transfer_bytes(bytes, left, fd, in)
+                                 : transfer_over(buffer, left, fd, in);
+
+    if (done > 0)
+        buffer->position += (size_t)done;
+    arena_keep_alive(buffer);
+    return done;
 }
 
 ssize_t

@@ -365,30 +365,6 @@ arena_segment_reinterpret(const arena_segment_t *segment, size_t size,
     return 0;
 }
 
-/* --- Of a buffer --- */
-
-int
-arena_buffer_segment(const arena_buffer_t *buffer, arena_segment_t *out)
-{
-    const struct arena_buffer *root;
-
-    if (out == NULL)
-        return arenap_fail(EINVAL, "no place for the segment");
-    if (arenap_buffer_check(buffer) != 0)
-        return -1;
-    root = buffer->root != NULL ? buffer->root : buffer;
-    *out = (arena_segment_t){
-        .addr = buffer->data + buffer->position,
-        .size = buffer->limit - buffer->position,
-        .arena = arena_implicit(),
-        .epoch = BUFFER_ARMED,
-        .live = (const uint64_t *)(const void *)&root->tag,
-        .flags = SEGMENT_BUFFER
-                 | (buffer->read_only ? ARENA_SEGMENT_READ_ONLY : 0),
-    };
-    return 0;
-}
-
 /* --- Parts and views --- */
 
 /* 0 when all three are there; else what to return. */

@@ -34,6 +34,7 @@ rounds(void)
 struct storm {
     arena_t *arena; /* of ARENA_GUARDED: unmapped when it is closed */
     arena_segment_t segment;
+    arena_buffer_t *buffer; /* over it */
     uint64_t seed;
     bool resets;
     atomic_size_t stale, other; /* faults */
@@ -42,13 +43,14 @@ struct storm {
 };
 
 static int
-access_somehow(const arena_segment_t *s, size_t index, size_t turn)
+access_somehow(const arena_segment_t *s, const arena_buffer_t *buffer,
+               size_t index, size_t turn)
 {
     int64_t number;
     size_t half = s->size / 2;
     arena_segment_t first, second;
 
-    switch ((index + turn) % 6) {
+    switch ((index + turn) % 7) {
     case 0:
         return arena_get_i64_at(s, turn % (s->size / 8), &number);
     case 1:
@@ -62,6 +64,8 @@ access_somehow(const arena_segment_t *s, size_t index, size_t turn)
         return arena_segment_mismatch(&first, &second) == -2 ? -1 : 0;
     case 4:
         return arena_segment_fill(s, (uint8_t)turn);
+    case 5:
+        return arena_buffer_get_i64_at(buffer, turn % (s->size / 8), &number);
     default:
         return arena_set_i64(s, turn % (s->size / 8) * 8, 1);
     }
@@ -79,6 +83,7 @@ storm_prepare(void *state, size_t round)
     ck_assert_ptr_nonnull(storm->arena);
     ck_assert_int_eq(arena_segment(storm->arena, SIZE, 8, &storm->segment),
                      0);
+    storm->buffer = arena_buffer_of_segment(&storm->segment);
     atomic_store(&storm->stale, 0);
     atomic_store(&storm->closed, false);
 }
@@ -112,7 +117,7 @@ storm_body(void *state, size_t index)
         bool closed = atomic_load(&storm->closed);
 
         errno = 0;
-        if (access_somehow(&mine, index, turn) != 0) {
+        if (access_somehow(&mine, storm->buffer, index, turn) != 0) {
             atomic_fetch_add(errno == ESTALE ? &storm->stale : &storm->other,
                              1);
             return;

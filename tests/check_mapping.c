@@ -474,6 +474,26 @@ START_TEST(test_shorter_file_is_a_fault)
 }
 END_TEST
 
+START_TEST(test_shorter_file_is_a_fault_to_buffers)
+{
+    arena_segment_t s = map(0, 10000, ARENA_MAP_WRITE);
+    arena_buffer_t *buffer;
+    uint32_t number;
+    uint8_t byte;
+
+    expect_ok(buffer = arena_buffer_of_segment(&s));
+    expect_ok(arena_buffer_get_u8_at(buffer, 9000, &byte));
+    ck_assert_uint_eq(byte, contents[9000]);
+    ck_assert_int_eq(ftruncate(file, 5000), 0);
+    expect_fail(arena_buffer_get_u32_at(buffer, 8192, &number), EIO,
+                "shorter");
+    expect_fail(arena_buffer_put_u8_at(buffer, 9999, 1), EIO, "");
+    ck_assert_int_eq(arena_buffer_mismatch(buffer, buffer), -2);
+    ck_assert_int_eq(errno, EIO);
+    expect_ok(arena_buffer_get_u8(buffer, &byte));
+}
+END_TEST
+
 START_TEST(test_string_ends_before_what_is_gone)
 {
     arena_segment_t s = map(0, 10000, ARENA_MAP_WRITE);
@@ -614,6 +634,7 @@ mapping_suite(void)
 
     tcase_add_checked_fixture(shorter, setup, teardown);
     tcase_add_test(shorter, test_shorter_file_is_a_fault);
+    tcase_add_test(shorter, test_shorter_file_is_a_fault_to_buffers);
     tcase_add_test(shorter, test_string_ends_before_what_is_gone);
     suite_add_tcase(s, shorter);
 

@@ -1,6 +1,8 @@
 /* check_segment.c: checked memory: bounds, alignment, thread, liveness. */
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <arena/buffer.h>
 #include <arena/segment.h>
@@ -1035,6 +1037,300 @@ START_TEST(test_buffer_segment_is_what_remains)
 }
 END_TEST
 
+/* --- Buffers over segments --- */
+
+static arena_buffer_t *
+buffer_over(const arena_segment_t *of)
+{
+    arena_buffer_t *buffer;
+
+    expect_ok(buffer = arena_buffer_of_segment(of));
+    return buffer;
+}
+
+static void
+expect_buffer_usable(arena_t *of)
+{
+    arena_buffer_t *buffer;
+    arena_segment_t s;
+    uint32_t number;
+    char text[6];
+
+    expect_ok(arena_segment(of, 100, 8, &s));
+    buffer = buffer_over(&s);
+    ck_assert_uint_eq(arena_buffer_capacity(buffer), 100);
+    ck_assert_uint_eq(arena_buffer_limit(buffer), 100);
+    ck_assert_uint_eq(arena_buffer_position(buffer), 0);
+    ck_assert_int_eq((int)arena_buffer_order(buffer), ARENA_NATIVE_ENDIAN);
+    ck_assert_ptr_eq(arena_buffer_address(buffer), s.addr);
+    expect_ok(arena_buffer_put_u32(buffer, 0x01020304));
+    expect_ok(arena_buffer_set_order(buffer, ARENA_BIG_ENDIAN));
+    expect_ok(arena_buffer_put_u32(buffer, 0x01020304));
+    expect_ok(arena_buffer_put(buffer, "hello", 6));
+    expect_ok(arena_get_u32(&s, 0, &number));
+    ck_assert_uint_eq(number, 0x01020304);
+    expect_ok(arena_get_u32_be(&s, 4, &number));
+    ck_assert_uint_eq(number, 0x01020304);
+    expect_ok(arena_buffer_flip(buffer));
+    ck_assert_uint_eq(arena_buffer_remaining(buffer), 14);
+    expect_ok(arena_buffer_get_u32_at(buffer, 4, &number));
+    ck_assert_uint_eq(number, 0x01020304);
+    expect_ok(arena_buffer_get_at(buffer, 8, text, 6));
+    ck_assert_str_eq(text, "hello");
+    expect_fail(arena_buffer_get_u32_at(buffer, 11, &number), ERANGE, "14");
+    expect_ok(arena_buffer_set_position(buffer, 8));
+    expect_ok(arena_buffer_compact(buffer));
+    ck_assert_str_eq(s.addr, "hello");
+    ck_assert_uint_eq(arena_buffer_position(buffer), 6);
+}
+
+START_TEST(test_buffer_over_segments_of_all_kinds)
+{
+    arena_t *shared = arena_shared();
+
+    expect_buffer_usable(arena_global());
+    expect_buffer_usable(arena_auto());
+    expect_buffer_usable(arena);
+    expect_buffer_usable(shared);
+    expect_buffer_usable(arena_implicit());
+    expect_ok(arena_close(shared));
+}
+END_TEST
+
+static arena_buffer_t *elsewhere;
+
+static int
+get_elsewhere(arena_t *unused)
+{
+    uint8_t byte;
+
+    (void)unused;
+    return arena_buffer_get_u8(elsewhere, &byte);
+}
+
+static int
+make_elsewhere(arena_t *unused)
+{
+    (void)unused;
+    return arena_buffer_of_segment(&segment) != NULL ? 0 : -1;
+}
+
+START_TEST(test_buffer_over_segment_checks_as_it_does)
+{
+    arena_segment_t view = read_only(&segment), none = {0};
+    arena_buffer_t *buffer = buffer_over(&segment), *part;
+    struct answer answer;
+    uint8_t byte;
+
+    expect_fail(arena_buffer_of_segment(NULL), EINVAL, "");
+    expect_fail(arena_buffer_of_segment(&none), EINVAL, "");
+    expect_fail(arena_buffer_put_u8(buffer_over(&view), 1), EACCES, "");
+    expect_fail(arena_buffer_put_u8(arena_buffer_read_only(buffer), 1),
+                EACCES, "");
+    expect_fail(arena_buffer_free(buffer), EINVAL, "view");
+    elsewhere = buffer;
+    answer = ask_in_thread(get_elsewhere, arena);
+    expect_answer(&answer, EPERM, "confined");
+    ck_assert_uint_eq(arena_buffer_position(buffer), 0);
+    answer = ask_in_thread(make_elsewhere, arena);
+    expect_success(&answer);
+    expect_ok(part = arena_buffer_slice_at(buffer, 60, 4));
+    expect_ok(arena_buffer_put_u8_at(part, 3, 7));
+    expect_ok(arena_get_u8(&segment, 63, &byte));
+    ck_assert_uint_eq(byte, 7);
+    expect_ok(arena_close(arena));
+    expect_fail(arena_buffer_get_u8(part, &byte), ESTALE, "closed");
+    expect_fail(arena_buffer_put_at(part, 0, NULL, 0), ESTALE, "");
+    expect_fail(arena_buffer_flip(buffer), ESTALE, "");
+    expect_fail(arena_buffer_slice(buffer), ESTALE, "");
+    expect_fail(arena_buffer_slice_at(buffer, 65, 0), ERANGE, "");
+    expect_fail(arena_buffer_compact(buffer), ESTALE, "");
+    expect_fail(arena_buffer_segment(buffer, &view), ESTALE, "");
+    expect_fail(arena_buffer_of_segment(&segment), ESTALE, "");
+    ck_assert_ptr_null(arena_buffer_address(buffer));
+    ck_assert_uint_eq(arena_buffer_capacity(buffer), 64);
+}
+END_TEST
+
+/* There and back: what is left of the buffer, with the arena's lifetime. */
+START_TEST(test_buffer_over_segment_gives_a_segment)
+{
+    arena_buffer_t *buffer = buffer_over(&segment);
+    arena_segment_t s, view = read_only(&segment);
+    uint8_t byte;
+
+    expect_ok(arena_buffer_set_position(buffer, 10));
+    expect_ok(arena_buffer_set_limit(buffer, 20));
+    expect_ok(arena_buffer_segment(buffer, &s));
+    ck_assert_ptr_eq(s.addr, (char *)segment.addr + 10);
+    ck_assert_uint_eq(s.size, 10);
+    ck_assert_ptr_eq(s.arena, arena);
+    expect_ok(arena_set_u8(&s, 0, 1));
+    expect_ok(arena_buffer_segment(buffer_over(&view), &s));
+    expect_fail(arena_set_u8(&s, 0, 1), EACCES, "");
+    expect_ok(arena_close(arena));
+    expect_fail(arena_get_u8(&s, 0, &byte), ESTALE, "");
+}
+END_TEST
+
+START_TEST(test_buffer_over_segment_of_a_buffer_is_a_view)
+{
+    arena_buffer_t *root = arena_buffer_allocate(100), *view;
+    arena_segment_t s, part;
+    uint8_t byte;
+
+    expect_ok(arena_buffer_set_order(root, ARENA_BIG_ENDIAN));
+    expect_ok(arena_buffer_segment(root, &s));
+    part = slice_of(&s, 40, 20);
+    view = buffer_over(&part);
+    ck_assert_uint_eq(arena_buffer_capacity(view), 20);
+    ck_assert_int_eq((int)arena_buffer_order(view), ARENA_NATIVE_ENDIAN);
+    expect_ok(arena_buffer_put_u8_at(view, 3, 9));
+    expect_ok(arena_buffer_get_u8_at(root, 43, &byte));
+    ck_assert_uint_eq(byte, 9);
+    expect_ok(arena_buffer_free(root));
+    expect_fail(arena_buffer_get_u8(view, &byte), ESTALE, "");
+    expect_fail(arena_buffer_of_segment(&part), ESTALE, "");
+}
+END_TEST
+
+/* Copies and comparisons, between both sorts of buffers. */
+START_TEST(test_buffer_over_segment_beside_others)
+{
+    arena_buffer_t *direct = arena_buffer_allocate(64);
+    arena_buffer_t *over = buffer_over(&segment), *other;
+    arena_buffer_t *pairs[][2] = {{direct, over}, {over, direct}};
+    unsigned char bytes[64];
+
+    fill_block(bytes, 64, 3);
+    expect_ok(arena_buffer_put_at(direct, 0, bytes, 64));
+    expect_ok(arena_buffer_put_buffer(over, direct));
+    ck_assert_mem_eq(segment.addr, bytes, 64);
+    ck_assert_uint_eq(arena_buffer_position(over), 64);
+    ck_assert_uint_eq(arena_buffer_remaining(direct), 0);
+    for (size_t i = 0; i < LENGTH(pairs); i++) {
+        arena_buffer_t *a = pairs[i][0], *b = pairs[i][1];
+
+        expect_ok(arena_buffer_clear(a));
+        expect_ok(arena_buffer_clear(b));
+        ck_assert_int_eq(arena_buffer_mismatch(a, b), -1);
+        ck_assert_int_eq(arena_buffer_compare(a, b), 0);
+        expect_ok(arena_buffer_set_limit(a, 50));
+        ck_assert_int_eq(arena_buffer_mismatch(a, b), 50);
+        ck_assert_int_lt(arena_buffer_compare(a, b), 0);
+        expect_ok(arena_buffer_put_u8_at(a, 40, bytes[40] ^ 0x80));
+        ck_assert_int_eq(arena_buffer_mismatch(a, b), 40);
+        ck_assert_int_eq(arena_buffer_compare(a, b) > 0, bytes[40] < 0x80);
+        expect_ok(arena_buffer_put_u8_at(a, 40, bytes[40]));
+    }
+    expect_ok(arena_buffer_clear(over));
+    expect_ok(other = arena_buffer_slice_at(over, 8, 56));
+    expect_ok(arena_buffer_set_limit(over, 56));
+    expect_ok(arena_buffer_put_buffer(other, over));
+    ck_assert_mem_eq((char *)segment.addr + 8, bytes, 56);
+    expect_ok(arena_close(arena));
+    expect_ok(arena_buffer_clear(direct));
+    ck_assert_int_eq(arena_buffer_mismatch(direct, over), -2);
+    ck_assert_int_eq(errno, ESTALE);
+    expect_fail(arena_buffer_put_buffer(direct, over), ESTALE, "");
+}
+END_TEST
+
+struct reading {
+    arena_buffer_t *buffer;
+    int from;
+    ssize_t done;
+};
+
+static void *
+read_some(void *arg)
+{
+    struct reading *reading = arg;
+
+    reading->done = arena_buffer_read_fd(reading->buffer, reading->from);
+    return NULL;
+}
+
+/* While it waits for the descriptor the arena cannot be closed. */
+START_TEST(test_buffer_over_segment_reads_and_writes_descriptors)
+{
+    arena_t *shared = arena_shared();
+    struct reading reading;
+    arena_segment_t s;
+    pthread_t reader;
+    int ends[2], closed;
+
+    ck_assert_int_eq(pipe(ends), 0);
+    expect_ok(arena_segment(shared, 5, 1, &s));
+    reading.buffer = buffer_over(&s);
+    reading.from = ends[0];
+    reader = start_thread(read_some, &reading);
+    do {
+        sleep_ms(1);
+        closed = arena_acquire(shared) == 0 ? arena_reset(shared) : -1;
+        ck_assert_int_eq(closed, -1);
+        ck_assert_int_eq(errno, EBUSY);
+        expect_ok(arena_release(shared));
+    } while (strstr(arena_error(), "2 times") == NULL);
+    ck_assert_int_eq(write(ends[1], "12345", 5), 5);
+    join_thread(reader);
+    ck_assert_int_eq(reading.done, 5);
+    ck_assert_mem_eq(s.addr, "12345", 5);
+    expect_ok(arena_buffer_flip(reading.buffer));
+    ck_assert_int_eq(arena_buffer_write_fd(reading.buffer, ends[1]), 5);
+    expect_ok(arena_close(shared));
+    ck_assert_int_eq(arena_buffer_write_fd(reading.buffer, ends[1]), -1);
+    ck_assert_int_eq(errno, ESTALE);
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
+static arena_buffer_t *buffers[200];
+
+static void *
+build_buffers(void *unused)
+{
+    for (size_t i = 0; i < LENGTH(buffers); i++) {
+        arena_segment_t whole, part;
+
+        if (arena_segment(i % 2 == 0 ? arena_auto() : arena_implicit(), 256,
+                          8, &whole)
+                == 0
+            && arena_segment_slice(&whole, 128, 128, &part) == 0) {
+            fill_block(part.addr, 128, i);
+            buffers[i] = arena_buffer_of_segment(&part);
+        }
+    }
+    return unused;
+}
+
+/* The buffer is all that is kept. */
+START_TEST(test_buffer_over_segment_keeps_collected_memory)
+{
+    arena_usage_t before = usage_now();
+    unsigned char bytes[128];
+
+    expect_ok(arena_thread_attach());
+    run_in_thread(build_buffers, NULL);
+    collect_times(3);
+    for (size_t i = 0; i < LENGTH(buffers); i++) {
+        expect_ok(arena_buffer_get_at(buffers[i], 0, bytes, 128));
+        ck_assert(block_holds(bytes, 128, i));
+    }
+    memset(buffers, 0, sizeof buffers);
+    if (getenv("GC_DONT_GC") != NULL)
+        return;
+    for (int i = 0; i < COLLECTIONS_MOST; i++)
+        if (usage_now().kind[ARENA_AUTO].count
+            > before.kind[ARENA_AUTO].count + 5)
+            collect_times(1);
+    ck_assert_uint_le(usage_now().kind[ARENA_AUTO].count,
+                      before.kind[ARENA_AUTO].count + 5);
+    ck_assert_uint_eq(usage_now().buffers.count, before.buffers.count);
+}
+END_TEST
+
 static Suite *
 segment_suite(void)
 {
@@ -1042,6 +1338,7 @@ segment_suite(void)
     TCase *make = tcase_create("make"), *number = tcase_create("number");
     TCase *live = tcase_create("live"), *of = tcase_create("of");
     TCase *part = tcase_create("part"), *bytes = tcase_create("bytes");
+    TCase *buffer = tcase_create("buffer");
 
     tcase_add_checked_fixture(make, setup, teardown);
     tcase_add_test(make, test_make_is_zero_aligned_and_sized);
@@ -1090,8 +1387,19 @@ segment_suite(void)
     tcase_add_test(of, test_wrap_of_a_childs_memory_fails);
     tcase_add_test(of, test_reinterpret_of_nothing_fails);
     tcase_add_test(of, test_reinterpret_is_bounded_by_what_is_known);
-    tcase_add_test(of, test_buffer_segment_is_what_remains);
     suite_add_tcase(s, of);
+
+    tcase_add_checked_fixture(buffer, setup, teardown);
+    tcase_add_test(buffer, test_buffer_segment_is_what_remains);
+    tcase_add_test(buffer, test_buffer_over_segments_of_all_kinds);
+    tcase_add_test(buffer, test_buffer_over_segment_checks_as_it_does);
+    tcase_add_test(buffer, test_buffer_over_segment_gives_a_segment);
+    tcase_add_test(buffer, test_buffer_over_segment_of_a_buffer_is_a_view);
+    tcase_add_test(buffer, test_buffer_over_segment_beside_others);
+    tcase_add_test(buffer,
+                   test_buffer_over_segment_reads_and_writes_descriptors);
+    tcase_add_test(buffer, test_buffer_over_segment_keeps_collected_memory);
+    suite_add_tcase(s, buffer);
 
     tcase_add_checked_fixture(part, setup, teardown);
     tcase_add_test(part, test_slice_stays_within);

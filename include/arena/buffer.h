@@ -30,6 +30,7 @@
  *   EACCES  writing to a read-only view
  *   ERANGE  bytes past the limit
  *   ESTALE  the buffer, or the root of the view, was freed
+ *   EPERM, EIO  of buffers over segments alone (arena/segment.h)
  *   ENOMEM  over the budget, or the system refused
  *
  * Threads: a buffer, or a view, is used by one thread at a time, as in the

@@ -202,6 +202,27 @@ ARENA_API int arena_segment_reinterpret(const arena_segment_t *segment,
 ARENA_API int arena_buffer_segment(const arena_buffer_t *buffer,
                                    arena_segment_t *out);
 
+/**
+ * A buffer over the bytes of a segment: a view, with position 0 and its size
+ * as capacity and limit, in the machine's byte order; read-only if it is.
+ *
+ * Each call that gets or puts checks what an access through the segment does:
+ * also EPERM and EIO, and ESTALE when its arena is closed.  Reading from and
+ * writing to a descriptor acquires the arena as long as it takes.  Over the
+ * segment of a direct buffer it is a view of that.
+ *
+ * @return the buffer; or NULL with errno set: EINVAL, ESTALE, ENOMEM (the
+ *         system refused), ENOTSUP (the collector runs in a mode that cannot
+ *         be used).
+ *
+ * Threads:  any may make one, also of a confined arena of another thread's.
+ * Lifetime: it keeps what the segment does, and has nothing to be freed.
+ * Collects: may.
+ * As MemorySegment.asByteBuffer of the JDK, without its limit of 2 GiB.
+ */
+ARENA_API arena_buffer_t *
+arena_buffer_of_segment(const arena_segment_t *segment);
+
 /* --- Parts and views --------------------------------------------------- */
 
 /** Part of a segment: size bytes from an offset.  An empty part at the end is
