@@ -163,8 +163,10 @@ root_make(size_t capacity, size_t align)
 {
     struct thread *self = arenap_thread_self();
 
-    if (ARENA_UNLIKELY(self == NULL))
-        return arenap_fail_null(ENOMEM, "%s", arena_error());
+    if (ARENA_UNLIKELY(self == NULL)) {
+        arenap_fail_system(sizeof *self);
+        return NULL;
+    }
     if (ARENA_LIKELY(capacity <= INSIDE_LAST
                      && align <= INSIDE_LAST - capacity))
         return root_make_inside(self, capacity, align);
@@ -257,8 +259,10 @@ arenap_buffer_view(struct arena_buffer *root, char *data, size_t size)
     struct thread *self = arenap_thread_self();
     struct arena_buffer *view;
 
-    if (self == NULL)
-        return arenap_fail_null(ENOMEM, "%s", arena_error());
+    if (self == NULL) {
+        arenap_fail_system(sizeof *self);
+        return NULL;
+    }
     view = arenap_buffer_handle(self, sizeof *view);
     if (view == NULL)
         return NULL;

@@ -218,11 +218,12 @@ unmap_action(void *arg)
     free(mapping);
 }
 
-/* The system has no room: dead arenas may have it, which the cleaner's thread
- * unmaps.  As the last round of a reservation waits (budget.c). */
-#define ROOM_FIRST_NS 1000000u
-#define ROOM_LAST_NS 256000000u
+/* The longest that is waited for actions that run already. */
+#define ROOM_WAIT_NS 500000000u
 
+/* When the system has no room, arenas that are dead may have it: one
+ * collection, what it finds is unmapped by the cleaner's thread, and one more
+ * try. */
 static void *
 file_map_anywhere(const struct mapping *mapping, const struct file *file)
 {
@@ -231,13 +232,8 @@ file_map_anywhere(const struct mapping *mapping, const struct file *file)
     if (base != MAP_FAILED || errno != ENOMEM)
         return base;
     arenap_cleaner_reclaim();
-    for (uint64_t pause = ROOM_FIRST_NS; pause <= ROOM_LAST_NS; pause *= 2) {
-        base = file_map(NULL, mapping, file);
-        if (base != MAP_FAILED)
-            break;
-        arenap_os_sleep(pause);
-    }
-    return base;
+    arenap_cleaner_drain(arenap_os_now() + ROOM_WAIT_NS);
+    return file_map(NULL, mapping, file);
 }
 
 /* The file is made longer when nothing else can fail.  If that does, an action

@@ -9,10 +9,13 @@
  * and after that nothing is left of it.
  */
 
+#include "config.h"
+
 #include <arena/buffer.h>
 #include <arena/heap.h>
 #include <arena/layout.h>
 #include <arena/phantom.h>
+#include <arena/segment.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -82,6 +85,7 @@ void *__real_GC_generic_malloc(size_t size, int kind);
 void __real_GC_generic_malloc_many(size_t size, int kind, void **list);
 void *__real_GC_malloc_uncollectable(size_t size);
 int __real_GC_register_long_link(void **link, const void *object);
+void *__real_arenap_os_meta(size_t size);
 
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
@@ -93,6 +97,7 @@ void *__wrap_GC_generic_malloc(size_t size, int kind);
 void __wrap_GC_generic_malloc_many(size_t size, int kind, void **list);
 void *__wrap_GC_malloc_uncollectable(size_t size);
 int __wrap_GC_register_long_link(void **link, const void *object);
+void *__wrap_arenap_os_meta(size_t size);
 
 void *
 __wrap_malloc(size_t size)
@@ -179,6 +184,18 @@ __wrap_GC_register_long_link(void **link, const void *object)
         return __real_GC_register_long_link(link, object);
     errno = before;
     return NO_MEMORY;
+}
+
+/* The library's own pages, which are taken many at a time. */
+void *
+__wrap_arenap_os_meta(size_t size)
+{
+    int before = errno;
+
+    if (!refusal.mappings || !is_refused())
+        return __real_arenap_os_meta(size);
+    errno = before;
+    return NULL;
 }
 
 /* --- Calls --- */
@@ -844,6 +861,134 @@ run_layout(struct site *site)
     return site->made[0] != NULL;
 }
 
+/* Segments. */
+
+static bool
+segment_one(struct site *site, size_t i)
+{
+    arena_segment_t s;
+
+    return arena_segment(site->arena, 100 * i * i, 64, &s) == 0;
+}
+
+static bool
+run_segment(struct site *site)
+{
+    return do_times(site, segment_one);
+}
+
+/* After marks, each of which gets a word of its own. */
+static bool
+segment_marked_one(struct site *site, size_t i)
+{
+    arena_mark_t mark;
+    arena_segment_t s, of;
+
+    return arena_mark(site->arena, &mark) == 0 && segment_one(site, i)
+           && arena_segment(site->arena, 10, 1, &s) == 0
+           && arena_segment_of(s.addr, &of) == 0;
+}
+
+static bool
+run_segment_marked(struct site *site)
+{
+    return do_times(site, segment_marked_one);
+}
+
+/* Of another arena, of all kinds in turn.  An auto arena is dead too late for
+ * those that must be closed. */
+static bool
+wrap_one(struct site *site, size_t i)
+{
+    static const arena_kind_t kinds[] = {ARENA_IMPLICIT, ARENA_AUTO,
+                                         ARENA_CONFINED, ARENA_SHARED};
+    size_t which = i % (arena_kind(site->arena) == ARENA_AUTO ? 2 : 4);
+    arena_segment_t s;
+
+    if (site->opened[which] == NULL
+        && !open_kind(site, which, kinds[which], NULL))
+        return false;
+    if (site->made[i] == NULL)
+        site->made[i] = arena_alloc(site->opened[which], 16);
+    return site->made[i] != NULL
+           && arena_segment_wrap(site->arena, site->made[i], 16, &s) == 0;
+}
+
+static bool
+run_wrap(struct site *site)
+{
+    return do_times(site, wrap_one);
+}
+
+/* What was kept can be closed after what kept it. */
+static void
+undo_wrap(struct site *site)
+{
+    if (arena_kind(site->arena) != ARENA_AUTO)
+        (void)arena_close(site->arena);
+    (void)arena_close(site->opened[2]);
+    (void)arena_close(site->opened[3]);
+    memset(site->made, 0, sizeof site->made);
+    memset(site->opened, 0, sizeof site->opened);
+}
+
+static int mapped_file = -1; /* of 100 bytes, made longer by each mapping */
+
+static bool
+map_one(struct site *site, size_t i)
+{
+    off_t size = (off_t)(100 + 10000 * (i + 1));
+    arena_segment_t s;
+    int error;
+
+    if (arena_map(site->arena, mapped_file, 50, (size_t)size - 50,
+                  ARENA_MAP_WRITE, &s)
+        == 0)
+        return arena_set_u8(&s, 5, 1) == 0;
+    error = errno;
+    errno = lseek(mapped_file, 0, SEEK_END) == size - 10000 ? error : EPROTO;
+    return false;
+}
+
+static bool
+run_map(struct site *site)
+{
+    if (site->done == 0 && ftruncate(mapped_file, 100) != 0)
+        return false;
+    return do_times(site, map_one);
+}
+
+static bool
+run_string(struct site *site)
+{
+    static char text[20000];
+    arena_segment_t s;
+
+    memset(text, 'x', sizeof text - 1);
+    if (arena_segment_wrap(arena_global(), text, sizeof text, &s) != 0)
+        return false;
+    site->made[0] = arena_get_string(&s, 0, site->arena);
+    return site->made[0] != NULL;
+}
+
+static bool
+over_one(struct site *site, size_t i)
+{
+    arena_segment_t s;
+
+    if (arena_segment(site->arena, 10, 1, &s) != 0)
+        return false;
+    site->made[i] = arena_buffer_of_segment(&s);
+    return site->made[i] != NULL
+           && arena_buffer_put_u8(site->made[i], 1) == 0;
+}
+
+static bool
+run_over(struct site *site)
+{
+    return do_times(site, over_one);
+}
+
 #define NO_ARENA ARENA_GLOBAL, 0
 #define ALLOCATING(kind, flags, of, undo)                                     \
     {"alloc small" of, kind, flags, run_alloc_small, undo},                   \
@@ -863,6 +1008,13 @@ run_layout(struct site *site)
         {"alloc many" of, kind, flags, run_alloc_many, undo_nothing},         \
         {"on_close" of, kind, flags, run_on_close, undo_nothing},             \
         {"acquire" of, kind, flags, run_acquire, undo_acquire}
+
+#define SEGMENTS(kind, of)                                                    \
+    {"segment" of, kind, 0, run_segment, undo_nothing},                       \
+        {"wrap" of, kind, 0, run_wrap, undo_wrap},                            \
+        {"map" of, kind, 0, run_map, undo_nothing},                           \
+        {"string" of, kind, 0, run_string, undo_nothing},                     \
+        {"buffer over segment" of, kind, 0, run_over, undo_nothing}
 
 static const struct call calls[] = {
     {"open auto", NO_ARENA, run_open_auto, undo_open},
@@ -909,7 +1061,14 @@ static const struct call calls[] = {
     {"serialize, auto", ARENA_AUTO, 0, run_serialize, undo_nothing},
     {"serialize, implicit", ARENA_IMPLICIT, 0, run_serialize, undo_free},
     {"layout", ARENA_CONFINED, 0, run_layout, undo_nothing},
-    {"layout, auto", ARENA_AUTO, 0, run_layout, undo_nothing}};
+    {"layout, auto", ARENA_AUTO, 0, run_layout, undo_nothing},
+    SEGMENTS(ARENA_AUTO, ", auto"),
+    SEGMENTS(ARENA_CONFINED, ", confined"),
+    SEGMENTS(ARENA_SHARED, ", shared"),
+    {"segment, marked", ARENA_CONFINED, 0, run_segment_marked, undo_nothing},
+    {"segment, guarded", ARENA_SHARED, ARENA_GUARDED, run_segment,
+     undo_nothing},
+    {"segment, implicit", ARENA_IMPLICIT, 0, run_segment, undo_nothing}};
 
 /* --- One attempt --- */
 
@@ -995,6 +1154,8 @@ setup(void)
 {
     expect_ok(arena_thread_attach());
     expect_ok(arena_set_roots(ARENA_ROOTS_PRECISE));
+    mapped_file = memfd_create("mapped", MFD_CLOEXEC);
+    ck_assert_int_ge(mapped_file, 0);
     collect_times(3);
     base = usage_now();
 }
@@ -1089,6 +1250,49 @@ START_TEST(test_refusal_reaches_the_library)
     }
     ck_assert_uint_gt(asked, LENGTH(calls) / 2);
     ck_assert_uint_gt(failed, LENGTH(calls) / 4);
+}
+END_TEST
+
+/* --- Threads that no record can be made for --- */
+
+struct stranger {
+    arena_segment_t segment;
+    struct answer answers[4];
+    int32_t number;
+    unsigned long refused;
+};
+
+static void *
+stranger_main(void *arg)
+{
+    struct stranger *stranger = arg;
+    const arena_segment_t *s = &stranger->segment;
+
+    refuse(0, true, true);
+    record_answer(&stranger->answers[0],
+                  arena_get_i32(s, 0, &stranger->number));
+    record_answer(&stranger->answers[1], arena_set_i32(s, 0, 7));
+    record_answer(&stranger->answers[2], arena_segment_fill(s, 7));
+    record_answer(&stranger->answers[3], arena_segment_copy(s, 0, s, 0, 4));
+    stranger->refused = refuse_no_more();
+    return NULL;
+}
+
+START_TEST(test_access_in_a_thread_without_a_record)
+{
+    struct stranger stranger = {.number = 42};
+    arena_t *shared = arena_shared();
+    int32_t number;
+
+    expect_ok(arena_segment(shared, 64, 8, &stranger.segment));
+    run_in_thread(stranger_main, &stranger);
+    ck_assert_uint_gt(stranger.refused, 0);
+    for (size_t i = 0; i < LENGTH(stranger.answers); i++)
+        expect_answer(&stranger.answers[i], ENOMEM, "");
+    ck_assert_int_eq(stranger.number, 42);
+    expect_ok(arena_get_i32(&stranger.segment, 0, &number));
+    ck_assert_int_eq(number, 0);
+    expect_ok(arena_close(shared));
 }
 END_TEST
 
@@ -1307,6 +1511,7 @@ main(void)
                         test_call_refused_memory_fails_enomem_or_succeeds, 0,
                         LENGTH(calls));
     tcase_add_test(each, test_refusal_reaches_the_library);
+    tcase_add_test(first, test_access_in_a_thread_without_a_record);
     suite_add_tcase(suite, each);
     return run_suite(suite);
 }

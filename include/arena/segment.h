@@ -433,7 +433,8 @@ typedef enum {
  *         meanwhile.
  *
  * Threads, Collects: as arena_alloc, and when the system has no room for it in
- * an auto arena (then it may sleep for half a second).  In an auto arena arena_of does not know
+ * an auto arena; then close actions are waited for, for half a second at
+ * most.  In an auto arena arena_of does not know
  * its address, and it is unmapped in its turn among the close actions.
  * As FileChannel.map(mode, offset, size, arena) of the JDK.
  */
