@@ -811,7 +811,7 @@ arenap_collected_extent(enum block kind, void *base, size_t size,
         break;
     case BLOCK_HEAP:
         *start = base;
-        *end = *start + size - SLOP;
+        *end = *start + size; /* as arena_usable_size says */
         break;
     default:
         return false;
