@@ -32,6 +32,7 @@ static const struct bench_case *const cases[] = {
     &case_buffer,
     &case_phantom,
     &case_segment,
+    &case_serialize,
 };
 
 static const char *const role_names[] = {"libarena", "peer", "reference"};

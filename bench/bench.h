@@ -46,6 +46,7 @@ extern const struct bench_case case_auto;
 extern const struct bench_case case_buffer;
 extern const struct bench_case case_phantom;
 extern const struct bench_case case_segment;
+extern const struct bench_case case_serialize;
 
 /* Print what could not be done and end the program. */
 _Noreturn void bench_fail(const char *what);
