@@ -484,29 +484,7 @@ arena_alloc_array(arena_t *arena, size_t count, size_t size)
     return arena_alloc(arena, bytes);
 }
 
-/* --- Allocation: filled ---
- *
- * A shared arena may be closed between allocating and filling. */
-
-static int
-fill_begin(struct arena *arena)
-{
-    struct thread *self;
-
-    if (arena == NULL || arena->kind != ARENA_SHARED)
-        return 0;
-    self = arenap_thread_self();
-    if (self == NULL)
-        return arenap_fail_system(sizeof *self);
-    return arenap_explicit_enter(self, arena);
-}
-
-static void
-fill_end(struct arena *arena)
-{
-    if (arena != NULL && arena->kind == ARENA_SHARED)
-        arenap_explicit_leave(arenap_tls.record, arena);
-}
+/* --- Allocation: filled --- */
 
 /* An unfilled block of size bytes with the first length of data. */
 static void *
@@ -515,14 +493,14 @@ alloc_filled(struct arena *arena, size_t size, const void *data,
 {
     char *block;
 
-    if (fill_begin(arena) != 0)
+    if (arenap_explicit_fill_begin(arena) != 0)
         return NULL;
     block = arena_alloc_uninit(arena, size);
     if (block != NULL && length != 0)
         memcpy(block, data, length);
     if (block != NULL && length < size)
         memset(block + length, 0, size - length);
-    fill_end(arena);
+    arenap_explicit_fill_end(arena);
     return block;
 }
 
@@ -570,11 +548,11 @@ arena_vprintf(arena_t *arena, const char *format, va_list args)
     } else if ((size_t)length < sizeof shortly) {
         text = alloc_filled(arena, (size_t)length + 1, shortly,
                             (size_t)length + 1);
-    } else if (fill_begin(arena) == 0) {
+    } else if (arenap_explicit_fill_begin(arena) == 0) {
         text = arena_alloc_uninit(arena, (size_t)length + 1);
         if (text != NULL)
             vsnprintf(text, (size_t)length + 1, format, again);
-        fill_end(arena);
+        arenap_explicit_fill_end(arena);
     }
     va_end(again);
     return text;

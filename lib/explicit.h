@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "chunk.h"
+#include "error.h"
 #include "internal.h"
 #include "thread.h"
 
@@ -50,6 +51,28 @@ bool arenap_explicit_resize(struct thread *self, struct arena *arena,
 /* Enter an arena that is open.  0; or -1 with errno set. */
 int arenap_explicit_enter(struct thread *self, struct arena *arena);
 void arenap_explicit_leave(struct thread *self, struct arena *arena);
+
+/* Around allocating and filling a block of any arena, or NULL: a shared one
+ * may be closed by another thread between them.  0; or -1 with errno set. */
+static inline int
+arenap_explicit_fill_begin(struct arena *arena)
+{
+    struct thread *self;
+
+    if (arena == NULL || arena->kind != ARENA_SHARED)
+        return 0;
+    self = arenap_thread_self();
+    if (self == NULL)
+        return arenap_fail_system(sizeof *self);
+    return arenap_explicit_enter(self, arena);
+}
+
+static inline void
+arenap_explicit_fill_end(struct arena *arena)
+{
+    if (arena != NULL && arena->kind == ARENA_SHARED)
+        arenap_explicit_leave(arenap_tls.record, arena);
+}
 
 /* Free a list of chunks, down to but without last, now or later. */
 void arenap_explicit_drop(struct thread *self, struct arena *arena,

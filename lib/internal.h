@@ -14,8 +14,10 @@
  *                allocating functions for programs that are only recompiled;
  *                scope.c: arenas that malloc takes from for a while
  *   serialize.c  copies of what a layout describes (layout.c, and paths in
- *                layout_path.c), in any of those; graph.c finds what belongs
- *                to one, number.c converts numbers
+ *                layout_path.c), in any of those: walk.c goes through a
+ *                value, graph.c finds what was met before, pointee.c says how
+ *                far memory goes, number.c converts numbers, draft.c holds
+ *                the copies until there is a block, fault.c names the field
  *
  * Checked memory, over all of these:
  *

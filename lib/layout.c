@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "explicit.h"
 #include "layout.h"
 
 /* --- Scalars --- */
@@ -72,7 +73,10 @@ arenap_layout_by(const arena_layout_t *layout,
         const arena_layout_member_t *other = &layout->members[i];
 
         if (other->name != NULL && strcmp(other->name, member->by) == 0)
-            return arenap_layout_is_number(other->layout) ? other : NULL;
+            return other->layout != NULL
+                           && arenap_layout_is_number(other->layout)
+                       ? other
+                       : NULL;
     }
     return NULL;
 }
@@ -132,8 +136,8 @@ parts_copy_text(char **at, const char *text)
 }
 
 /* A layout as a model, with its name, and room for its parts: members or
- * variants begin right behind it, *text gets where their names go.  NULL with
- * errno set. */
+ * variants begin right behind it, *text gets where their names go.  When they
+ * are there comes build_end.  NULL with errno set. */
 static arena_layout_t *
 build_block(arena_t *arena, const arena_layout_t *model,
             const struct parts *parts, char **text)
@@ -144,12 +148,24 @@ build_block(arena_t *arena, const arena_layout_t *model,
     if (__builtin_add_overflow(size, parts->size, &size)
         || __builtin_add_overflow(size, parts->text, &size))
         return build_too_large("table");
-    layout = arena_alloc(arena, size);
-    if (layout == NULL)
+    if (arenap_explicit_fill_begin(arena) != 0)
         return NULL;
+    layout = arena_alloc(arena, size);
+    if (layout == NULL) {
+        arenap_explicit_fill_end(arena);
+        return NULL;
+    }
     *layout = *model;
     *text = (char *)(layout + 1) + parts->size;
     layout->name = parts_copy_text(text, model->name);
+    return layout;
+}
+
+/* All of the block is written. */
+static arena_layout_t *
+build_end(arena_t *arena, arena_layout_t *layout)
+{
+    arenap_explicit_fill_end(arena);
     return layout;
 }
 
@@ -184,31 +200,44 @@ arena_layout_number(arena_t *arena, const arena_layout_t *data,
     return build_copy(arena, &model);
 }
 
+/* Are elements aligned that follow each other?  False with errno EINVAL. */
+static bool
+is_repeatable(const arena_layout_t *element, arena_form_t form)
+{
+    size_t size = arenap_layout_size(element, form);
+    size_t align = arenap_layout_align(element, form);
+
+    if (align <= 1 || size % align == 0)
+        return true;
+    arenap_fail(EINVAL, "the size of %s, %zu bytes, is no multiple of its "
+                        "alignment, %zu",
+                arenap_layout_name(element), size, align);
+    return false;
+}
+
 arena_layout_t *
 arena_layout_array(arena_t *arena, const arena_layout_t *element, size_t count)
 {
     arena_layout_t model = {.kind = ARENA_LAYOUT_ARRAY, .count = count};
+    unsigned depth;
 
     if (build_check(arena) != 0)
         return NULL;
     if (element == NULL)
         return arenap_fail_null(EINVAL, "an array of NULL");
-    if ((element->align > 1 && element->size % element->align != 0)
-        || (element->value_align > 1
-            && element->value_size % element->value_align != 0))
-        return arenap_fail_null(EINVAL, "the size of %s, %zu bytes, is no "
-                                        "multiple of its alignment, %zu",
-                                arenap_layout_name(element), element->size,
-                                element->align);
+    if (!is_repeatable(element, ARENA_FORM_DATA)
+        || !is_repeatable(element, ARENA_FORM_VALUE))
+        return NULL;
     if (__builtin_mul_overflow(element->size, count, &model.size)
         || __builtin_mul_overflow(element->value_size, count,
                                   &model.value_size)
         || model.size > PTRDIFF_MAX || model.value_size > PTRDIFF_MAX)
         return build_too_large("array");
-    model.depth = (unsigned char)build_depth(1, element);
-    if (model.depth > LAYOUT_DEPTH)
+    depth = build_depth(1, element);
+    if (depth > LAYOUT_DEPTH)
         return arenap_fail_null(EINVAL, "nested more than %u deep",
                                 LAYOUT_DEPTH);
+    model.depth = (unsigned char)depth;
     model.align = element->align;
     model.value_align = element->value_align;
     model.element = element;
@@ -272,7 +301,7 @@ build_named(arena_t *arena, arena_layout_kind_t kind, const char *name,
         copies[i].name = parts_copy_text(&text, variants[i].name);
     }
     layout->variants = copies;
-    return layout;
+    return build_end(arena, layout);
 }
 
 arena_layout_t *
@@ -497,7 +526,7 @@ build_members(arena_t *arena, const arena_layout_t *group,
     }
     (void)members_place(group, grown, copies); /* did fit before */
     layout->members = copies;
-    return layout;
+    return build_end(arena, layout);
 }
 
 static size_t

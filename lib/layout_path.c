@@ -78,8 +78,9 @@ find_member(const arena_layout_t *group, const char *name, size_t length,
             if (strncmp(member->name, name, length) == 0
                 && member->name[length] == '\0')
                 found = member->layout;
-        } else if ((member->layout->kind == ARENA_LAYOUT_STRUCT
-                    || member->layout->kind == ARENA_LAYOUT_UNION)
+        } else if (member->layout != NULL
+                   && (member->layout->kind == ARENA_LAYOUT_STRUCT
+                       || member->layout->kind == ARENA_LAYOUT_UNION)
                    && *left > 0) {
             --*left;
             found = find_member(member->layout, name, length, offset, left);
@@ -188,7 +189,7 @@ compile_brackets(struct compiler *compiler)
 {
     const arena_layout_t *layout = compiler->path.layout;
 
-    if (layout->kind == ARENA_LAYOUT_ARRAY) {
+    if (layout->kind == ARENA_LAYOUT_ARRAY && layout->element != NULL) {
         compiler->at++;
         return compile_index(compiler, layout->element, layout->count);
     }

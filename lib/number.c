@@ -29,7 +29,7 @@ is_signed(const arena_layout_t *layout, arena_form_t form)
                   != 0;
 }
 
-static uint64_t
+static inline uint64_t
 bytes_load(const char *src, size_t size, bool swapped)
 {
     uint16_t two;
@@ -51,7 +51,7 @@ bytes_load(const char *src, size_t size, bool swapped)
     }
 }
 
-static void
+static inline void
 bytes_store(char *dst, size_t size, bool swapped, uint64_t bits)
 {
     uint16_t two = (uint16_t)bits;
@@ -105,13 +105,7 @@ is_reversed(const arena_layout_t *layout)
 bool
 arenap_number_is_same(const arena_layout_t *layout)
 {
-    return arenap_number_always_fits(layout) && !is_reversed(layout);
-}
-
-bool
-arenap_number_always_fits(const arena_layout_t *layout)
-{
-    return layout->size == layout->value_size
+    return layout->size == layout->value_size && !is_reversed(layout)
            && (layout->kind == ARENA_LAYOUT_RAW
                || (arenap_number_is_sound(layout)
                    && is_signed(layout, ARENA_FORM_DATA)
@@ -125,12 +119,18 @@ arenap_number_copy(const arena_layout_t *layout, const char *src, char *dst,
     size_t size = layout->size;
 
     if (!is_reversed(layout)) {
-        memcpy(dst, src, count * size);
-        return;
+        if (count != 0)
+            memcpy(dst, src, count * size);
+    } else if (size == 2) {
+        for (size_t i = 0; i < count; i++)
+            bytes_store(dst + i * 2, 2, true, bytes_load(src + i * 2, 2, false));
+    } else if (size == 4) {
+        for (size_t i = 0; i < count; i++)
+            bytes_store(dst + i * 4, 4, true, bytes_load(src + i * 4, 4, false));
+    } else {
+        for (size_t i = 0; i < count; i++)
+            bytes_store(dst + i * 8, 8, true, bytes_load(src + i * 8, 8, false));
     }
-    for (size_t i = 0; i < count; i++)
-        bytes_store(dst + i * size, size, true,
-                    bytes_load(src + i * size, size, false));
 }
 
 /* --- Integers --- */

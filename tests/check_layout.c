@@ -5,31 +5,8 @@
 
 #include <arena/layout.h>
 
-#include "harness.h"
+#include "layout_harness.h"
 #include "layout_types.h"
-
-static arena_t *arena;
-
-static void
-setup(void)
-{
-    arena = arena_confined();
-    ck_assert(arena != NULL);
-}
-
-static void
-teardown(void)
-{
-    expect_ok(arena_close(arena));
-}
-
-/* A layout that is there. */
-static const arena_layout_t *
-there(const arena_layout_t *layout)
-{
-    ck_assert_msg(layout != NULL, "%s", arena_error());
-    return layout;
-}
 
 /* --- Against the compiler --- */
 

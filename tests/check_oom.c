@@ -817,7 +817,11 @@ undo_buffer(struct site *site)
     (void)arena_buffer_free(site->made[0]);
 }
 
-/* A list that is longer than the table of a small one. */
+/* A list that is longer than the tables of a small one, with a string that is
+ * copied apart. */
+
+#define LINKS 100
+#define LONG_TEXT 3000
 
 struct link {
     struct link *next;
@@ -830,35 +834,135 @@ ARENA_STRUCT(link_layout, struct link,
              ARENA_MEMBER(struct link, next, link_pointer),
              ARENA_MEMBER(struct link, text, arena_layout_string));
 
-static bool
-run_serialize(struct site *site)
-{
-    struct link links[TIMES];
-    char texts[TIMES][8];
-    const struct link *copy;
-    size_t length = 0;
+static char link_texts[LINKS][8], long_text[LONG_TEXT + 1];
+static struct link links[LINKS];
 
-    for (size_t i = 0; i < TIMES; i++) {
-        links[i].next = i + 1 < TIMES ? &links[i + 1] : NULL;
-        links[i].text = texts[i];
-        snprintf(texts[i], sizeof texts[i], "%zu", i);
+static const struct link *
+links_make(void)
+{
+    memset(long_text, 'x', LONG_TEXT);
+    for (size_t i = 0; i < LINKS; i++) {
+        links[i].next = i + 1 < LINKS ? &links[i + 1] : NULL;
+        links[i].text = link_texts[i];
+        snprintf(link_texts[i], sizeof link_texts[i], "%zu", i);
     }
-    site->made[0] = arena_serialize(site->arena, &link_layout, links);
-    for (copy = site->made[0]; copy != NULL; copy = copy->next)
-        length += strcmp(copy->text, texts[length]) == 0;
-    return length == TIMES;
+    links[LINKS / 2].text = long_text;
+    return links;
 }
 
 static bool
-run_layout(struct site *site)
+links_hold(const struct link *copy)
 {
-    const arena_layout_member_t members[] = {
-        {"x", &arena_layout_int, 0, 0, NULL, 0},
-        {"y", &arena_layout_int, 0, 0, NULL, 0}};
+    size_t length = 0;
 
-    site->made[0] =
-        arena_layout_struct(site->arena, "point", members, 2, NULL);
-    return site->made[0] != NULL;
+    for (; copy != NULL; copy = copy->next)
+        length += strcmp(copy->text, links[length].text) == 0;
+    return length == LINKS;
+}
+
+static bool
+run_serialize(struct site *site)
+{
+    site->made[0] = arena_serialize(site->arena, &link_layout, links_make());
+    return links_hold(site->made[0]);
+}
+
+static bool
+run_deserialize(struct site *site)
+{
+    site->made[0] = arena_deserialize(site->arena, &link_layout, links_make(),
+                                      sizeof links[0]);
+    return links_hold(site->made[0]);
+}
+
+/* What fails leaves the caller's memory alone: another errno says so. */
+static bool
+into_result(int result, const struct link *out)
+{
+    static const struct link untouched;
+
+    if (result == 0)
+        return links_hold(out);
+    if (memcmp(out, &untouched, sizeof *out) != 0)
+        errno = EIO;
+    return false;
+}
+
+static bool
+run_serialize_into(struct site *site)
+{
+    struct link out = {NULL, NULL};
+
+    return into_result(arena_serialize_into(&out, sizeof out, site->arena,
+                                            &link_layout, links_make()),
+                       &out);
+}
+
+static bool
+run_deserialize_into(struct site *site)
+{
+    struct link out = {NULL, NULL};
+
+    return into_result(arena_deserialize_into(&out, sizeof out, site->arena,
+                                              &link_layout, links_make(),
+                                              sizeof links[0]),
+                       &out);
+}
+
+/* Every builder; what is made first is part of what is made last. */
+
+static const arena_layout_variant_t link_variants[] = {{"one", 1}, {"two", 2}};
+
+static const arena_layout_t *
+build_step(struct site *site, size_t step)
+{
+    arena_layout_member_t members[] = {
+        {"x", &arena_layout_int, 0, 0, NULL, 0},
+        {"y", site->made[0], 0, 0, NULL, 0}};
+    arena_t *arena = site->arena;
+
+    switch (step) {
+    case 0:
+        return arena_layout_pointer(arena, NULL);
+    case 1:
+        return arena_layout_number(arena, &arena_layout_u16_be,
+                                   &arena_layout_int);
+    case 2:
+        return arena_layout_array(arena, site->made[0], 3);
+    case 3:
+        return arena_layout_enum(arena, "e", &arena_layout_int, link_variants,
+                                 2);
+    case 4:
+        return arena_layout_flags(arena, "f", &arena_layout_int, link_variants,
+                                  2);
+    case 5:
+        return arena_layout_padding(arena, 4);
+    case 6:
+        return arena_layout_raw(arena, 8, 8);
+    case 7:
+        return arena_layout_aligned(arena, &arena_layout_int, 16);
+    case 8:
+        return arena_layout_union(arena, "u", members, 2, NULL, NULL);
+    default:
+        return arena_layout_struct(arena, "s", members, 2, NULL);
+    }
+}
+
+#define BUILD_STEPS 10
+
+static bool
+run_layouts(struct site *site)
+{
+    for (; site->done < BUILD_STEPS * TIMES; site->done++) {
+        const arena_layout_t *made = build_step(site,
+                                                site->done % BUILD_STEPS);
+
+        if (made == NULL)
+            return false;
+        if (site->done % BUILD_STEPS == 0)
+            site->made[0] = (void *)(uintptr_t)made;
+    }
+    return true;
 }
 
 /* Segments. */
@@ -1060,8 +1164,14 @@ static const struct call calls[] = {
     {"serialize, shared", ARENA_SHARED, 0, run_serialize, undo_nothing},
     {"serialize, auto", ARENA_AUTO, 0, run_serialize, undo_nothing},
     {"serialize, implicit", ARENA_IMPLICIT, 0, run_serialize, undo_free},
-    {"layout", ARENA_CONFINED, 0, run_layout, undo_nothing},
-    {"layout, auto", ARENA_AUTO, 0, run_layout, undo_nothing},
+    {"serialize_into", ARENA_CONFINED, 0, run_serialize_into, undo_nothing},
+    {"serialize_into, auto", ARENA_AUTO, 0, run_serialize_into, undo_nothing},
+    {"deserialize", ARENA_CONFINED, 0, run_deserialize, undo_nothing},
+    {"deserialize, implicit", ARENA_IMPLICIT, 0, run_deserialize, undo_free},
+    {"deserialize_into", ARENA_SHARED, 0, run_deserialize_into, undo_nothing},
+    {"layouts", ARENA_CONFINED, 0, run_layouts, undo_nothing},
+    {"layouts, shared", ARENA_SHARED, 0, run_layouts, undo_nothing},
+    {"layouts, auto", ARENA_AUTO, 0, run_layouts, undo_nothing},
     SEGMENTS(ARENA_AUTO, ", auto"),
     SEGMENTS(ARENA_CONFINED, ", confined"),
     SEGMENTS(ARENA_SHARED, ", shared"),

@@ -8,48 +8,7 @@
 #include <arena/layout.h>
 
 #include "gc_harness.h"
-
-static arena_t *arena;
-
-static void
-setup(void)
-{
-    arena = arena_confined();
-    ck_assert(arena != NULL);
-}
-
-static void
-teardown(void)
-{
-    expect_ok(arena_close(arena));
-}
-
-static const arena_layout_t *
-there(const arena_layout_t *layout)
-{
-    ck_assert_msg(layout != NULL, "%s", arena_error());
-    return layout;
-}
-
-static void *
-serialized(const arena_layout_t *layout, const void *value)
-{
-    void *data;
-
-    expect_ok(data = arena_serialize(arena, layout, value));
-    return data;
-}
-
-static void *
-deserialized(const arena_layout_t *layout, const void *data)
-{
-    void *value;
-
-    expect_ok(value = arena_deserialize(
-                  arena, layout, data,
-                  arena_layout_size(layout, ARENA_FORM_DATA)));
-    return value;
-}
+#include "layout_harness.h"
 
 /* --- Scalars --- */
 

@@ -23,7 +23,6 @@
 
 #define HERD ((size_t)1000) /* the most members of a herd in a table */
 #define COLLECTIONS_MOST 10 /* after which nothing more is hoped for */
-#define HARNESS static __attribute__((unused))
 
 /* --- Environment ------------------------------------------------------- */
 

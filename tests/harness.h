@@ -22,6 +22,9 @@
 #define KIB ((size_t)1024)
 #define MIB (1024 * KIB)
 
+/* Of functions in headers of the tests. */
+#define HARNESS static __attribute__((unused))
+
 /* How many elements an array has. */
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -88,14 +88,16 @@ typedef struct arena_layout_member {
      *  how many of its elements are used, the others being zero; of a union,
      *  the tag of the member that it holds. */
     const char *by;
-    int64_t tag; /**< member of a union: when the number of by is this */
+    int64_t tag; /**< member of a union: when the number of by is this; for
+                      one over INT64_MAX see arena_layout_variant_t */
 } arena_layout_member_t;
 
 /** A name for a number of an enumeration, or for a bit or some bits of a
  *  flag set. */
 typedef struct arena_layout_variant {
     const char *name;
-    int64_t value; /**< of a flag set: a mask */
+    /** Of a flag set: a mask.  A uint64_t over INT64_MAX is converted. */
+    int64_t value;
 } arena_layout_variant_t;
 
 /**
@@ -105,8 +107,6 @@ typedef struct arena_layout_variant {
  * @param form   of these bytes
  *
  * @return the index of the member; or -1: none, which is EINVAL.
- *
- * It is asked twice for each union, and must answer the same.
  */
 typedef int (*arena_layout_choose_t)(const void *bytes, arena_form_t form);
 
@@ -180,8 +180,12 @@ ARENA_SCALAR_(arena_layout_address, void *);
 /* 0; or no program: the field must have the size and the sort of the layout's
  * type. */
 #if defined(__GNUC__) && !defined(__cplusplus)
+#define ARENA_IS_ARRAY_(a)                                                    \
+    (!__builtin_types_compatible_p(__typeof__(a),                             \
+                                   __typeof__(((void)0, (a)))))
 #define ARENA_SORT_(a, b)                                                     \
-    (__builtin_classify_type(a) == __builtin_classify_type(b))
+    (__builtin_classify_type(a) == __builtin_classify_type(b)                 \
+     && ARENA_IS_ARRAY_(a) == ARENA_IS_ARRAY_(b))
 #else
 #define ARENA_SORT_(a, b) 1
 #endif
@@ -270,8 +274,9 @@ ARENA_SCALAR_(arena_layout_address, void *);
 
 /** Define the layout of a union, of members made by ARENA_CASE.  choose says
  *  which member it holds; 0 where the structure around it does.  With
- *  neither, it is copied as bytes; that needs members without pointers and
- *  of the same form in data and value. */
+ *  neither, all of its bytes are copied as they are, and no number in them is
+ *  checked; that needs members without pointers that are followed, and of the
+ *  same form in data and value. */
 #define ARENA_UNION(name, type, choose, ...)                                  \
     ARENA_UNION_AS(name, type, type, choose, __VA_ARGS__)
 #define ARENA_UNION_AS(name, type, data_type, choose, ...)                    \
@@ -567,9 +572,14 @@ ARENA_API void *arena_path_at(const arena_path_t *path, arena_form_t form,
  * @return the data, in ARENA_FORM_DATA; or NULL with errno as at the top of
  *         this file.
  *
+ * What is copied is put together in memory of the system's malloc first, large
+ * strings and arrays of plain numbers apart; that is given back at the end,
+ * and not charged to the budget.
+ *
  * Threads, Collects: as arena_alloc.
  * Lifetime: the arena's.  What untyped pointers point to is not copied, and
- *           not kept, either, unless the arena is ARENA_TRACED.
+ *           not kept, either, unless the arena is ARENA_TRACED and the layout
+ *           has them aligned: packed ones are not seen there.
  * As coffi's serialize.
  */
 ARENA_API void *arena_serialize(arena_t *arena, const arena_layout_t *layout,
@@ -584,8 +594,9 @@ ARENA_API void *arena_serialize(arena_t *arena, const arena_layout_t *layout,
  * @param out    need not be aligned
  * @param size   of out, in bytes; ERANGE: less than the layout's
  * @param arena  for what is pointed to; not the implicit one (EINVAL), since
- *               only out would keep it.  NULL: there is nothing of that sort
- *               in the layout, else EINVAL
+ *               only out would keep it.  NULL: nothing is pointed to, else
+ *               EINVAL.  An auto arena must be kept, or out be where the
+ *               collector looks
  *
  * @return 0; or -1 with errno, also EINVAL: out overlaps what is read.
  *
