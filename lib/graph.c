@@ -11,10 +11,9 @@ void
 arenap_graph_init(struct graph *graph)
 {
     graph->objects = graph->few;
-    graph->slots = graph->few_slots;
+    graph->slots = NULL;
     graph->room = GRAPH_FEW;
     graph->count = 0;
-    memset(graph->few_slots, 0, sizeof graph->few_slots);
 }
 
 void
@@ -24,6 +23,23 @@ arenap_graph_free(struct graph *graph)
         return;
     free(graph->objects);
     free(graph->slots);
+}
+
+static inline bool
+is_same_object(const struct object *a, const struct object *b)
+{
+    return a->src == b->src && a->layout == b->layout && a->count == b->count;
+}
+
+/* Of a few. */
+static size_t
+find_few(const struct graph *graph, const struct object *key)
+{
+    for (size_t i = 0; i < graph->count; i++) {
+        if (is_same_object(&graph->few[i], key))
+            return i;
+    }
+    return GRAPH_NONE;
 }
 
 /* The slot of an object, or the empty one where it would be. */
@@ -38,10 +54,7 @@ graph_slot(const struct graph *graph, const struct object *key)
 
     for (i = (size_t)(hash >> 32) & mask; graph->slots[i] != 0;
          i = (i + 1) & mask) {
-        const struct object *object = &graph->objects[graph->slots[i] - 1];
-
-        if (object->src == key->src && object->layout == key->layout
-            && object->count == key->count)
+        if (is_same_object(&graph->objects[graph->slots[i] - 1], key))
             break;
     }
     return &graph->slots[i];
@@ -78,21 +91,35 @@ graph_grow(struct graph *graph)
     return true;
 }
 
+/* Find an object; if it is not there, *slot is where its index belongs. */
+static inline size_t
+graph_find(const struct graph *graph, const struct object *key,
+           uint32_t **slot)
+{
+    *slot = NULL;
+    if (graph->slots == NULL)
+        return find_few(graph, key);
+    *slot = graph_slot(graph, key);
+    return **slot != 0 ? **slot - (size_t)1 : GRAPH_NONE;
+}
+
 size_t
 arenap_graph_enter(struct graph *graph, const struct object *object,
                    bool *fresh)
 {
-    uint32_t *slot = graph_slot(graph, object);
+    uint32_t *slot;
+    size_t found = graph_find(graph, object, &slot);
 
-    *fresh = *slot == 0;
+    *fresh = found == GRAPH_NONE;
     if (!*fresh)
-        return *slot - 1;
+        return found;
     if (graph->count == graph->room) {
         if (!graph_grow(graph))
             return GRAPH_NONE;
         slot = graph_slot(graph, object);
     }
-    graph->objects[graph->count] = *object;
-    *slot = (uint32_t)++graph->count;
+    graph->objects[graph->count++] = *object;
+    if (slot != NULL)
+        *slot = (uint32_t)graph->count;
     return graph->count - 1;
 }

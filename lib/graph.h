@@ -2,9 +2,9 @@
  * graph.h: the objects of memory that a value leads to.
  *
  * An object is what a pointer points to: some elements of one layout, or a
- * string.  It is entered when it is first met, and found from then on.  The
- * table is malloc'd beyond the first few objects, and lives as long as one
- * call.
+ * string.  It is entered when it is first met, and found from then on: among a
+ * few one by one, among more by a hash table, which is malloc'd and lives as
+ * long as one call.
  */
 #ifndef ARENA_LIB_GRAPH_H
 #define ARENA_LIB_GRAPH_H
@@ -27,9 +27,8 @@ struct object {
 struct graph {
     struct object *objects; /* in the order in which they were met */
     size_t count, room;     /* a power of two */
-    uint32_t *slots;        /* twice as many: 0, or 1 + index of an object */
+    uint32_t *slots; /* NULL: few; twice as many: 0, or 1 + an index */
     struct object few[GRAPH_FEW];
-    uint32_t few_slots[2 * GRAPH_FEW];
 };
 
 #define GRAPH_NONE SIZE_MAX

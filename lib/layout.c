@@ -65,20 +65,33 @@ arenap_layout_name(const arena_layout_t *layout)
                                                                : 0];
 }
 
+/* The first of that name.  In most tables it is the very same string. */
+static const arena_layout_member_t *
+member_named(const arena_layout_t *layout, const char *name)
+{
+    for (size_t i = 0; i < layout->count; i++) {
+        if (layout->members[i].name == name)
+            return &layout->members[i];
+    }
+    for (size_t i = 0; i < layout->count; i++) {
+        const arena_layout_member_t *member = &layout->members[i];
+
+        if (member->name != NULL && strcmp(member->name, name) == 0)
+            return member;
+    }
+    return NULL;
+}
+
 const arena_layout_member_t *
 arenap_layout_by(const arena_layout_t *layout,
                  const arena_layout_member_t *member)
 {
-    for (size_t i = 0; i < layout->count; i++) {
-        const arena_layout_member_t *other = &layout->members[i];
+    const arena_layout_member_t *by = member_named(layout, member->by);
 
-        if (other->name != NULL && strcmp(other->name, member->by) == 0)
-            return other->layout != NULL
-                           && arenap_layout_is_number(other->layout)
-                       ? other
-                       : NULL;
-    }
-    return NULL;
+    return by != NULL && by->layout != NULL
+                   && arenap_layout_is_number(by->layout)
+               ? by
+               : NULL;
 }
 
 /* --- Building --- */
@@ -511,10 +524,8 @@ build_members(arena_t *arena, const arena_layout_t *group,
     char *text;
 
     parts_add_text(&parts, group->name);
-    for (size_t i = 0; i < group->count; i++) {
+    for (size_t i = 0; i < group->count; i++)
         parts_add_text(&parts, group->members[i].name);
-        parts_add_text(&parts, group->members[i].by);
-    }
     layout = build_block(arena, group, &parts, &text);
     if (layout == NULL)
         return NULL;
@@ -522,7 +533,11 @@ build_members(arena_t *arena, const arena_layout_t *group,
     for (size_t i = 0; i < group->count; i++) {
         copies[i] = group->members[i];
         copies[i].name = parts_copy_text(&text, copies[i].name);
-        copies[i].by = parts_copy_text(&text, copies[i].by);
+    }
+    for (size_t i = 0; i < group->count; i++) {
+        if (copies[i].by != NULL)
+            copies[i].by = copies[arenap_layout_by(group, &copies[i])
+                                  - group->members].name;
     }
     (void)members_place(group, grown, copies); /* did fit before */
     layout->members = copies;

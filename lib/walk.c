@@ -39,6 +39,22 @@ fail_unsound(struct walk *walk, const arena_layout_t *layout)
 
 /* --- Scalars --- */
 
+static ARENA_COLD int
+fail_variant(struct walk *walk, const arena_layout_t *layout,
+             struct number number, uint64_t unknown)
+{
+    char text[NUMBER_TEXT];
+
+    if (layout->kind == ARENA_LAYOUT_FLAGS)
+        return arenap_fault_set(&walk->fault, EINVAL,
+                                "no flag of %.40s is %#llx",
+                                arenap_layout_name(layout),
+                                (unsigned long long)unknown);
+    arenap_number_text(number, text);
+    return arenap_fault_set(&walk->fault, EINVAL, "no variant of %.40s is %s",
+                            arenap_layout_name(layout), text);
+}
+
 /* Has an enumeration or a flag set a name for it? */
 static int
 check_variants(struct walk *walk, const arena_layout_t *layout,
@@ -46,7 +62,6 @@ check_variants(struct walk *walk, const arena_layout_t *layout,
 {
     size_t width = 8 * arenap_layout_size(layout, walk->from);
     uint64_t unknown = number.bits & (UINT64_MAX >> (64 - width));
-    char text[NUMBER_TEXT];
 
     for (size_t i = 0; i < layout->count; i++) {
         int64_t value = layout->variants[i].value;
@@ -56,17 +71,21 @@ check_variants(struct walk *walk, const arena_layout_t *layout,
             return 0;
         unknown &= ~(uint64_t)value;
     }
-    if (layout->kind == ARENA_LAYOUT_FLAGS) {
-        if (unknown == 0)
-            return 0;
-        return arenap_fault_set(&walk->fault, EINVAL,
-                                "no flag of %.40s is %#llx",
-                                arenap_layout_name(layout),
-                                (unsigned long long)unknown);
-    }
+    if (layout->kind == ARENA_LAYOUT_FLAGS && unknown == 0)
+        return 0;
+    return fail_variant(walk, layout, number, unknown);
+}
+
+static ARENA_COLD int
+fail_number(struct walk *walk, const arena_layout_t *layout,
+            struct number number)
+{
+    char text[NUMBER_TEXT], type[NUMBER_TEXT];
+
     arenap_number_text(number, text);
-    return arenap_fault_set(&walk->fault, EINVAL, "no variant of %.40s is %s",
-                            arenap_layout_name(layout), text);
+    arenap_number_type(layout, walk->to, type);
+    return arenap_fault_set(&walk->fault, ERANGE, "%s does not fit %s", text,
+                            type);
 }
 
 static int
@@ -74,7 +93,6 @@ walk_int(struct walk *walk, const arena_layout_t *layout,
          const char *src, size_t dst)
 {
     struct number number;
-    char text[NUMBER_TEXT], type[NUMBER_TEXT];
 
     if (!arenap_number_is_sound(layout))
         return fail_unsound(walk, layout);
@@ -84,10 +102,7 @@ walk_int(struct walk *walk, const arena_layout_t *layout,
         return -1;
     if (arenap_number_store(layout, walk->to, number, copy_at(walk, dst)))
         return 0;
-    arenap_number_text(number, text);
-    arenap_number_type(layout, walk->to, type);
-    return arenap_fault_set(&walk->fault, ERANGE, "%s does not fit %s", text,
-                            type);
+    return fail_number(walk, layout, number);
 }
 
 static int
@@ -242,6 +257,15 @@ walk_string(struct walk *walk, const arena_layout_t *layout,
     return key.src != NULL ? walk_pointee(walk, &key, dst) : 0;
 }
 
+static ARENA_COLD int
+fail_count(struct walk *walk, const struct number *by)
+{
+    char text[NUMBER_TEXT];
+
+    arenap_number_text(*by, text);
+    return arenap_fault_set(&walk->fault, ERANGE, "a count of %s", text);
+}
+
 /* How many elements there are at a pointer that is not NULL. */
 static int
 pointee_count(struct walk *walk, const arena_layout_t *target,
@@ -249,17 +273,13 @@ pointee_count(struct walk *walk, const arena_layout_t *target,
 {
     size_t most = target->size > target->value_size ? target->size
                                                     : target->value_size;
-    char text[NUMBER_TEXT];
     size_t bytes;
 
     *count = by != NULL ? (size_t)by->bits : 1;
     if (!__builtin_mul_overflow(*count, most, &bytes) && bytes <= PTRDIFF_MAX
         && *count <= PTRDIFF_MAX)
         return 0;
-    if (by == NULL)
-        return fail_unsound(walk, target);
-    arenap_number_text(*by, text);
-    return arenap_fault_set(&walk->fault, ERANGE, "a count of %s", text);
+    return by == NULL ? fail_unsound(walk, target) : fail_count(walk, by);
 }
 
 static int
@@ -340,21 +360,13 @@ is_within(const arena_layout_t *group, const arena_layout_member_t *member)
                   <= group->value_size - member->value_offset;
 }
 
-static inline int
-walk_member(struct walk *walk, const arena_layout_t *group,
-            const arena_layout_member_t *member, const char *src, size_t dst,
-            const struct number *by)
+static ARENA_COLD int
+fail_member(struct walk *walk, const arena_layout_t *group,
+            const arena_layout_member_t *member)
 {
-    int result;
-
-    src += arenap_member_offset(member, walk->from);
-    dst += arenap_member_offset(member, walk->to);
-    result = ARENA_LIKELY(is_within(group, member))
-                 ? walk_one(walk, member->layout, src, dst, by)
-                 : fail_unsound(walk, group);
-    if (ARENA_UNLIKELY(result != 0))
-        arenap_fault_member(&walk->fault, member);
-    return result;
+    (void)fail_unsound(walk, group);
+    arenap_fault_member(&walk->fault, member);
+    return -1;
 }
 
 /* Read the number that a member's by names. */
@@ -369,30 +381,67 @@ read_by(struct walk *walk, const arena_layout_t *group,
         return arenap_fault_set(&walk->fault, EINVAL,
                                 "no member of %.32s is a number %.24s",
                                 arenap_layout_name(group), member->by);
-    if (!is_within(group, by) || !arenap_number_is_sound(by->layout))
-        return fail_unsound(walk, group);
+    if (!arenap_number_is_sound(by->layout))
+        return fail_unsound(walk, by->layout);
     *out = arenap_number_load(by->layout, walk->from,
                               src + arenap_member_offset(by, walk->from));
     return 0;
 }
 
-static int
-walk_struct(struct walk *walk, const arena_layout_t *layout,
-            const char *src, size_t dst)
+/* Where a structure is noted whose members are all within it: one that is
+ * copied often is looked at once. */
+static inline const arena_layout_t **
+sound_slot(struct walk *walk, const arena_layout_t *group)
 {
+    return &walk->sound[((uintptr_t)group >> 5) % WALK_SOUND];
+}
+
+static int
+check_members(struct walk *walk, const arena_layout_t *group)
+{
+    for (size_t i = 0; i < group->count; i++) {
+        if (!is_within(group, &group->members[i]))
+            return fail_member(walk, group, &group->members[i]);
+    }
+    *sound_slot(walk, group) = group;
+    return 0;
+}
+
+/* A member that is not plain, or that a number counts or tells. */
+static int
+walk_other_member(struct walk *walk, const arena_layout_t *group,
+                  const arena_layout_member_t *member, const char *src,
+                  size_t dst)
+{
+    const char *from = src + arenap_member_offset(member, walk->from);
+    struct number by;
+    int result;
+
+    dst += arenap_member_offset(member, walk->to);
+    if (member->by == NULL)
+        result = walk_kind(walk, member->layout, from, dst, NULL);
+    else if ((result = read_by(walk, group, member, src, &by)) == 0)
+        result = walk_one(walk, member->layout, from, dst, &by);
+    if (ARENA_UNLIKELY(result != 0))
+        arenap_fault_member(&walk->fault, member);
+    return result;
+}
+
+static int
+walk_struct(struct walk *walk, const arena_layout_t *layout, const char *src,
+            size_t dst)
+{
+    if (*sound_slot(walk, layout) != layout
+        && check_members(walk, layout) != 0)
+        return -1;
     for (size_t i = 0; i < layout->count; i++) {
         const arena_layout_member_t *member = &layout->members[i];
-        struct number number;
-        const struct number *by = NULL;
 
-        if (member->by != NULL) {
-            if (read_by(walk, layout, member, src, &number) != 0) {
-                arenap_fault_member(&walk->fault, member);
-                return -1;
-            }
-            by = &number;
-        }
-        if (walk_member(walk, layout, member, src, dst, by) != 0)
+        if (member->by == NULL && arenap_number_is_plain(member->layout))
+            arenap_number_copy_one(
+                member->layout, src + arenap_member_offset(member, walk->from),
+                copy_at(walk, dst + arenap_member_offset(member, walk->to)));
+        else if (walk_other_member(walk, layout, member, src, dst) != 0)
             return -1;
     }
     return 0;
@@ -448,6 +497,22 @@ walk_untold_union(struct walk *walk, const arena_layout_t *layout,
     return 0;
 }
 
+/* The member that a union holds. */
+static int
+walk_held(struct walk *walk, const arena_layout_t *layout,
+          const arena_layout_member_t *member, const char *src, size_t dst)
+{
+    if (!is_within(layout, member))
+        return fail_member(walk, layout, member);
+    if (walk_one(walk, member->layout,
+                 src + arenap_member_offset(member, walk->from),
+                 dst + arenap_member_offset(member, walk->to), NULL)
+        == 0)
+        return 0;
+    arenap_fault_member(&walk->fault, member);
+    return -1;
+}
+
 static int
 walk_union(struct walk *walk, const arena_layout_t *layout,
            const char *src, size_t dst, const struct number *by)
@@ -464,11 +529,11 @@ walk_union(struct walk *walk, const arena_layout_t *layout,
             return arenap_fault_set(&walk->fault, EINVAL,
                                     "no member of %.40s was chosen",
                                     arenap_layout_name(layout));
-        return walk_member(walk, layout, &layout->members[chosen], src, dst, NULL);
+        return walk_held(walk, layout, &layout->members[chosen], src, dst);
     }
     for (i = 0; i < layout->count; i++) {
         if (arenap_number_is(*by, layout->members[i].tag))
-            return walk_member(walk, layout, &layout->members[i], src, dst, NULL);
+            return walk_held(walk, layout, &layout->members[i], src, dst);
     }
     arenap_number_text(*by, text);
     return arenap_fault_set(&walk->fault, EINVAL,
@@ -626,6 +691,7 @@ arenap_walk_init(struct walk *walk, arena_form_t from, const char *out)
     walk->out = out;
     walk->object = 0;
     walk->depth = 0;
+    memset(walk->sound, 0, sizeof walk->sound);
     arenap_fault_init(&walk->fault);
     arenap_graph_init(&walk->graph);
     arenap_draft_init(&walk->draft);

@@ -13,11 +13,15 @@
 #include "fault.h"
 #include "graph.h"
 
+/* Structures whose members were looked at lately. */
+#define WALK_SOUND 4u
+
 struct walk {
     arena_form_t from, to;
     const char *out; /* where the root's copy goes, if not to the block */
     size_t object;   /* that is walked */
     unsigned depth;  /* of structures, unions and arrays in that */
+    const arena_layout_t *sound[WALK_SOUND];
     struct fault fault;
     struct graph graph;
     struct draft draft;
