@@ -1016,23 +1016,32 @@ three_texts(char texts[3][40], size_t i)
         snprintf(texts[j], 40, "text %zu of structure %zu", j, i);
 }
 
-/* Serialize and drop everything but the outer pointers.  Half of them in an
- * arena each, the others in arenas of ten. */
+/* In an arena each, in arenas of ten, or in a block of their own. */
+static arena_t *
+three_arena(size_t i)
+{
+    static arena_t *several;
+
+    if (i % 10 == 0)
+        several = arena_auto();
+    return i % 3 == 0 ? arena_auto() : i % 3 == 1 ? several : NULL;
+}
+
+/* Serialize, or deserialize, and drop everything but the outer pointers. */
 static void *
 three_build(void *unused)
 {
-    arena_t *several = NULL;
-
     for (size_t i = 0; i < herd; i++) {
         char texts[3][40];
         struct three value = {texts[0], texts[1], texts[2]};
+        arena_t *of = three_arena(i);
 
-        if (i % 10 == 0)
-            several = arena_auto();
         three_texts(texts, i);
-        kept[i] = arena_serialize(i % 2 == 0 ? arena_auto() : several,
-                                  &three_layout, &value);
+        kept[i] = i % 2 == 0 ? arena_serialize(of, &three_layout, &value)
+                             : arena_deserialize(of, &three_layout, &value,
+                                                 sizeof value);
     }
+    three_arena(10);
     scrub();
     return unused;
 }
@@ -1068,7 +1077,68 @@ churn(void *unused)
     return unused;
 }
 
-START_TEST(test_auto_outer_pointer_keeps_everything)
+/* One pointer to any of the pieces keeps all of them. */
+static void *
+inner_build(void *unused)
+{
+    for (size_t i = 0; i < herd; i++) {
+        char texts[3][40];
+        struct three value = {texts[0], texts[1], texts[2]}, *copy;
+
+        three_texts(texts, i);
+        copy = arena_serialize(three_arena(i), &three_layout, &value);
+        kept[i] = copy != NULL ? (void *)copy->third : NULL;
+    }
+    three_arena(10);
+    scrub();
+    return unused;
+}
+
+/* The root of a copy whose last piece is at text. */
+static const struct three *
+inner_root(const char *text, size_t i)
+{
+    char texts[3][40];
+
+    three_texts(texts, i);
+    return (const void *)(text - strlen(texts[0]) - strlen(texts[1]) - 2
+                          - sizeof(struct three));
+}
+
+static size_t
+inner_corrupted(void)
+{
+    size_t corrupted = 0;
+
+    for (size_t i = 0; i < herd; i++) {
+        const char *text = (const char *)kept[i];
+        const struct three *copy = text != NULL ? inner_root(text, i) : NULL;
+        char texts[3][40];
+
+        three_texts(texts, i);
+        corrupted += copy == NULL || copy->third != text
+                     || strcmp(copy->first, texts[0]) != 0
+                     || strcmp(copy->second, texts[1]) != 0
+                     || strcmp(copy->third, texts[2]) != 0;
+    }
+    return corrupted;
+}
+
+START_TEST(test_inner_pointer_keeps_everything)
+{
+    herd = test_scaled(HERD);
+    run_in_thread(inner_build, NULL);
+    for (size_t i = 0; i < 10; i++) {
+        run_in_thread(churn, NULL);
+        collect_scrubbed();
+        ck_assert_uint_eq(inner_corrupted(), 0);
+    }
+    for (size_t i = 0; i < herd; i++)
+        kept[i] = NULL;
+}
+END_TEST
+
+START_TEST(test_outer_pointer_keeps_everything)
 {
     herd = test_scaled(HERD);
     run_in_thread(three_build, NULL);
@@ -1153,7 +1223,8 @@ serialize_suite(void)
     tcase_add_test(kinds, test_implicit_is_one_block);
     tcase_add_test(kinds, test_every_kind_of_arena);
     tcase_add_test(kinds, test_arena_limit_is_kept);
-    tcase_add_test(kinds, test_auto_outer_pointer_keeps_everything);
+    tcase_add_test(kinds, test_outer_pointer_keeps_everything);
+    tcase_add_test(kinds, test_inner_pointer_keeps_everything);
     suite_add_tcase(suite, kinds);
     return suite;
 }

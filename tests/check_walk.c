@@ -1,6 +1,6 @@
 /*
  * check_walk.c: values and layouts that are meant to do harm, numbers at the
- * ends of their ranges, pieces of all sizes, arenas that are closed meanwhile.
+ * ends of their ranges, pieces of all sizes, closing and collecting meanwhile.
  */
 
 #include <inttypes.h>
@@ -593,6 +593,92 @@ START_TEST(test_shared_arena_that_is_closed_by_another)
 }
 END_TEST
 
+/* --- Collections meanwhile --- */
+
+struct holder {
+    char *text;
+    union number number;
+    struct holder *next;
+};
+
+/* Whatever only the value keeps must stay, and what is freed is used again. */
+static int
+choose_and_collect(const void *bytes, arena_form_t form)
+{
+    (void)bytes;
+    (void)form;
+    collect_scrubbed();
+    for (size_t i = 0; i < 100; i++) {
+        char *waste = arena_alloc(NULL, 40);
+
+        if (waste != NULL)
+            memset(waste, 'z', 40);
+    }
+    return 0;
+}
+
+ARENA_FORWARD(holder_layout, struct holder);
+ARENA_POINTER(holder_pointer, holder_layout);
+ARENA_UNION(collecting_layout, union number, choose_and_collect,
+            ARENA_CASE(union number, whole, arena_layout_u32, 0));
+ARENA_STRUCT(holder_layout, struct holder,
+             ARENA_MEMBER(struct holder, text, arena_layout_string),
+             ARENA_MEMBER(struct holder, number, collecting_layout),
+             ARENA_MEMBER(struct holder, next, holder_pointer));
+
+#define HOLDERS 5
+
+static struct holder *volatile held;
+
+/* A list of blocks that keep each other, of which only the first is known. */
+static void *
+holders_build(void *unused)
+{
+    arena_options_t options = ARENA_OPTIONS_INIT;
+
+    options.flags = ARENA_TRACED;
+    for (size_t i = 0; i < HOLDERS; i++) {
+        arena_t *own = arena_open(ARENA_AUTO, &options);
+        struct holder *holder = arena_new(own, struct holder);
+
+        holder->text = arena_printf(NULL, "text %zu", i);
+        holder->next = held;
+        held = holder;
+    }
+    scrub();
+    return unused;
+}
+
+static void *
+holders_copy(void *unused)
+{
+    struct holder *value = held;
+
+    held = NULL;
+    held = arena_serialize(arena_auto(), &holder_layout, value);
+    scrub();
+    return unused;
+}
+
+START_TEST(test_collections_while_it_is_copied)
+{
+    const struct holder *copy;
+    size_t i = HOLDERS;
+    char text[16];
+
+    held = NULL;
+    run_in_thread(holders_build, NULL);
+    run_in_thread(holders_copy, NULL);
+    collect_scrubbed();
+    for (copy = held; copy != NULL; copy = copy->next) {
+        snprintf(text, sizeof text, "text %zu", --i);
+        ck_assert_str_eq(copy->text, text);
+    }
+    ck_assert_uint_eq(i, 0);
+    held = NULL;
+}
+END_TEST
+
 /* --- Suite --- */
 
 static Suite *
@@ -602,7 +688,7 @@ walk_suite(void)
     TCase *number = tcase_create("number");
     TCase *piece = tcase_create("piece");
     TCase *hostile = tcase_create("hostile");
-    TCase *closing = tcase_create("closing");
+    TCase *meanwhile = tcase_create("meanwhile");
 
     tcase_add_checked_fixture(number, setup, teardown);
     tcase_add_loop_test(number, test_int_ends_of_the_range, 0,
@@ -632,10 +718,11 @@ walk_suite(void)
     tcase_add_test(hostile, test_path_that_is_too_long);
     suite_add_tcase(suite, hostile);
 
-    tcase_set_timeout(closing, 60);
-    tcase_add_test(closing, test_shared_arena_that_closes_meanwhile_fails);
-    tcase_add_test(closing, test_shared_arena_that_is_closed_by_another);
-    suite_add_tcase(suite, closing);
+    tcase_set_timeout(meanwhile, 60);
+    tcase_add_test(meanwhile, test_shared_arena_that_closes_meanwhile_fails);
+    tcase_add_test(meanwhile, test_shared_arena_that_is_closed_by_another);
+    tcase_add_test(meanwhile, test_collections_while_it_is_copied);
+    suite_add_tcase(suite, meanwhile);
     return suite;
 }
 
