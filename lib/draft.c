@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../include/arena/budget.h"
 #include "draft.h"
 
 /* Up to so many bytes or links it grows fast. */
@@ -57,8 +58,11 @@ static ARENA_NOINLINE bool
 grow_bytes(struct draft *draft, size_t least)
 {
     size_t room = least <= DRAFT_STEEP ? 4 * least : least + least / 2;
-    char *bytes = grow(draft->bytes, draft->few_bytes, draft->size, room);
+    char *bytes;
 
+    if (least - draft->lead > arena_limit())
+        return false;
+    bytes = grow(draft->bytes, draft->few_bytes, draft->size, room);
     if (bytes == NULL)
         return false;
     draft->bytes = bytes;

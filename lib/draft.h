@@ -47,8 +47,8 @@ void arenap_draft_free(struct draft *draft);
 void arenap_draft_lead(struct draft *draft);
 
 /* The place of a copy, zero-filled; one of no bytes has a byte of its own.
- * align is a power of two.  False: the system refuses memory, or the block
- * would be larger than PTRDIFF_MAX. */
+ * align is a power of two.  False: the system refuses memory, or there can be
+ * no such block: it would be larger than the budget's limit. */
 bool arenap_draft_place(struct draft *draft, size_t size, size_t align,
                         size_t *place);
 

@@ -25,10 +25,12 @@ arenap_graph_free(struct graph *graph)
     free(graph->slots);
 }
 
+/* At one address there is one string. */
 static inline bool
 is_same_object(const struct object *a, const struct object *b)
 {
-    return a->src == b->src && a->layout == b->layout && a->count == b->count;
+    return a->src == b->src && a->layout == b->layout
+           && (a->count == b->count || a->layout == NULL);
 }
 
 /* Of a few. */
@@ -48,7 +50,7 @@ graph_slot(const struct graph *graph, const struct object *key)
 {
     const uint64_t golden = 0x9e3779b97f4a7c15u;
     uint64_t hash = ((uint64_t)(uintptr_t)key->src
-                     + 3 * (uint64_t)(uintptr_t)key->layout + key->count)
+                     + 3 * (uint64_t)(uintptr_t)key->layout)
                     * golden;
     size_t mask = 2 * graph->room - 1, i;
 

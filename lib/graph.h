@@ -15,7 +15,7 @@ struct object {
     /* What tells it from others. */
     const char *src;
     const arena_layout_t *layout; /* of an element; NULL: a string */
-    size_t count;                 /* of elements; of a string 0 */
+    size_t count; /* of elements; a string's length, when it has a place */
     /* Where its copy goes: in the draft, or behind that (draft.h). */
     size_t place;
     bool in_tail;

@@ -25,7 +25,7 @@ struct request {
     arena_form_t from;
 };
 
-/* Where the copies go: NULL: nothing goes there. */
+/* Where the copies go; NULL: nothing goes there. */
 struct target {
     char *out, *block, *tail;
 };
@@ -71,10 +71,15 @@ write_tail(struct walk *walk, const struct target *target)
 {
     for (size_t i = 0; i < walk->graph.count; i++) {
         const struct object *object = &walk->graph.objects[i];
+        char *copy = copy_of(walk, target, i);
 
-        if (object->in_tail)
-            arenap_number_copy(object->layout, object->src,
-                               copy_of(walk, target, i), object->count);
+        if (!object->in_tail)
+            continue;
+        if (object->layout == NULL)
+            memcpy(copy, object->src, object->count); /* 0 follows */
+        else
+            arenap_number_copy(object->layout, object->src, copy,
+                               object->count);
     }
 }
 

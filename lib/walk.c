@@ -154,7 +154,7 @@ fail_memory(struct walk *walk)
 {
     return arenap_fault_set(&walk->fault, ENOMEM,
                             "the system refused memory, or the copy exceeds "
-                            "PTRDIFF_MAX bytes");
+                            "the budget's limit");
 }
 
 /* What is read must not lie where the root's copy will be written. */
@@ -193,7 +193,7 @@ place_elements(struct walk *walk, struct object *object)
     return fail_memory(walk);
 }
 
-/* Find a place for a string, and copy it. */
+/* Find a place for a string, and copy it unless that is done at the end. */
 static int
 place_string(struct walk *walk, struct object *object)
 {
@@ -204,10 +204,15 @@ place_string(struct walk *walk, struct object *object)
         return fail_pointee(walk, error);
     if (check_apart(walk, object->src, length + 1) != 0)
         return -1;
-    return arenap_draft_string(&walk->draft, object->src, length,
-                               &object->place)
-               ? 0
-               : fail_memory(walk);
+    object->count = length;
+    object->in_tail = length >= DRAFT_TAIL;
+    if (object->in_tail
+            ? arenap_draft_place_tail(&walk->draft, length + 1, 1,
+                                      &object->place)
+            : arenap_draft_string(&walk->draft, object->src, length,
+                                  &object->place))
+        return 0;
+    return fail_memory(walk);
 }
 
 /* Is all of it there, and nothing else? */

@@ -189,7 +189,7 @@ END_TEST
 struct piece {
     size_t count;
     uint32_t *numbers;
-    char *text;
+    char *text, *text_again;
     uint32_t *again;
     struct piece *self;
 };
@@ -201,11 +201,13 @@ ARENA_STRUCT(piece_layout, struct piece,
              ARENA_MEMBER(struct piece, count, arena_layout_size_t),
              ARENA_MEMBER_BY(struct piece, numbers, numbers_pointer, count),
              ARENA_MEMBER(struct piece, text, arena_layout_string),
+             ARENA_MEMBER(struct piece, text_again, arena_layout_string),
              ARENA_MEMBER_BY(struct piece, again, numbers_pointer, count),
              ARENA_MEMBER(struct piece, self, piece_pointer));
 
-static const size_t counts[] = {0,   1,   2,   63,   255,   256,  257,
-                                511, 512, 513, 1023, 10000, 300000};
+static const size_t counts[] = {0,   1,    2,    63,    255,   256,  257,
+                                511, 512,  513,  1023,  2047,  2048, 2049,
+                                10000, 100000};
 
 static void
 piece_make(struct piece *piece, size_t count)
@@ -219,6 +221,7 @@ piece_make(struct piece *piece, size_t count)
         piece->text[i] = (char)('a' + i % 26);
     }
     piece->text[count] = '\0';
+    piece->text_again = piece->text;
     piece->again = piece->numbers;
     piece->self = piece;
 }
@@ -235,6 +238,7 @@ expect_piece(const struct piece *piece, const struct piece *expected,
                           swapped ? __builtin_bswap32(number) : number);
     }
     ck_assert_str_eq(piece->text, expected->text);
+    ck_assert_ptr_eq(piece->text_again, piece->text);
     ck_assert_ptr_eq(piece->again, piece->numbers);
     ck_assert_ptr_eq(piece->self, piece);
     ck_assert(is_aligned(piece->numbers, _Alignof(uint32_t)));
@@ -449,6 +453,28 @@ START_TEST(test_endless_nothing_takes_no_time)
         "all", there(arena_layout_pointer(arena, nothing)), 0, 0, "n", 0};
     ck_assert_ptr_nonnull(serialized(
         there(arena_layout_struct(arena, NULL, members, 2, NULL)), &span));
+}
+END_TEST
+
+/* What would never fit the budget is refused before it is put together. */
+START_TEST(test_absurd_alignment_takes_no_memory)
+{
+    arena_layout_options_t options = ARENA_LAYOUT_OPTIONS_INIT;
+    const arena_layout_member_t member = {"a", &arena_layout_bool, 0, 0, NULL,
+                                          0};
+    const bool value = true, *pointer = &value;
+    size_t limit = arena_limit();
+    const arena_layout_t *layout;
+
+    options.align = (size_t)1 << 31;
+    layout = there(arena_layout_struct(arena, "wide", &member, 1, &options));
+    expect_ok(arena_set_limit(usage_now().reserved + 64 * MIB));
+    expect_fail(arena_serialize(arena, layout, &value), ENOMEM, "");
+    expect_fail(arena_serialize(arena,
+                                there(arena_layout_pointer(arena, layout)),
+                                &pointer),
+                ENOMEM, "");
+    expect_ok(arena_set_limit(limit));
 }
 END_TEST
 
@@ -713,6 +739,7 @@ walk_suite(void)
     tcase_add_checked_fixture(hostile, setup, teardown);
     tcase_add_test(hostile, test_unions_in_unions_take_no_time);
     tcase_add_test(hostile, test_endless_nothing_takes_no_time);
+    tcase_add_test(hostile, test_absurd_alignment_takes_no_memory);
     tcase_add_test(hostile, test_tables_that_are_wrong_fail);
     tcase_add_test(hostile, test_build_on_a_depth_that_is_wrong_fails);
     tcase_add_test(hostile, test_path_that_is_too_long);
