@@ -123,13 +123,16 @@ arenap_number_copy(const arena_layout_t *layout, const char *src, char *dst,
             memcpy(dst, src, count * size);
     } else if (size == 2) {
         for (size_t i = 0; i < count; i++)
-            bytes_store(dst + i * 2, 2, true, bytes_load(src + i * 2, 2, false));
+            bytes_store(dst + i * 2, 2, true,
+                        bytes_load(src + i * 2, 2, false));
     } else if (size == 4) {
         for (size_t i = 0; i < count; i++)
-            bytes_store(dst + i * 4, 4, true, bytes_load(src + i * 4, 4, false));
+            bytes_store(dst + i * 4, 4, true,
+                        bytes_load(src + i * 4, 4, false));
     } else {
         for (size_t i = 0; i < count; i++)
-            bytes_store(dst + i * 8, 8, true, bytes_load(src + i * 8, 8, false));
+            bytes_store(dst + i * 8, 8, true,
+                        bytes_load(src + i * 8, 8, false));
     }
 }
 
