@@ -54,8 +54,8 @@ grow(void *memory, const void *few, size_t used, size_t size)
     return grown;
 }
 
-static ARENA_NOINLINE bool
-grow_bytes(struct draft *draft, size_t least)
+bool
+arenap_draft_grow(struct draft *draft, size_t least)
 {
     size_t room = least <= DRAFT_STEEP ? 4 * least : least + least / 2;
     char *bytes;
@@ -92,27 +92,12 @@ arenap_draft_place(struct draft *draft, size_t size, size_t align,
         return false;
     *place += draft->lead;
     end = *place + size;
-    if (ARENA_UNLIKELY(end > draft->room) && !grow_bytes(draft, end))
+    if (ARENA_UNLIKELY(end > draft->room) && !arenap_draft_grow(draft, end))
         return false;
     memset(draft->bytes + draft->size, 0, end - draft->size);
     draft->size = end;
     if (align > draft->align)
         draft->align = align;
-    return true;
-}
-
-bool
-arenap_draft_string(struct draft *draft, const char *text, size_t length,
-                    size_t *place)
-{
-    if (draft->size > PTRDIFF_MAX - 1 - length
-        || (draft->size + length >= draft->room
-            && !grow_bytes(draft, draft->size + length + 1)))
-        return false;
-    *place = draft->size;
-    memcpy(draft->bytes + draft->size, text, length);
-    draft->size += length;
-    draft->bytes[draft->size++] = '\0';
     return true;
 }
 

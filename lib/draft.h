@@ -14,6 +14,8 @@
 #ifndef ARENA_LIB_DRAFT_H
 #define ARENA_LIB_DRAFT_H
 
+#include <string.h>
+
 #include "internal.h"
 
 /* A pointer that is not NULL. */
@@ -52,9 +54,24 @@ void arenap_draft_lead(struct draft *draft);
 bool arenap_draft_place(struct draft *draft, size_t size, size_t align,
                         size_t *place);
 
+/* Make room for more bytes, so that there are at least so many, likewise. */
+bool arenap_draft_grow(struct draft *draft, size_t least);
+
 /* Copy length bytes of a string, and 0, likewise. */
-bool arenap_draft_string(struct draft *draft, const char *text, size_t length,
-                         size_t *place);
+static inline bool
+arenap_draft_string(struct draft *draft, const char *text, size_t length,
+                    size_t *place)
+{
+    if (ARENA_UNLIKELY(length >= draft->room - draft->size)
+        && (length >= PTRDIFF_MAX - draft->size
+            || !arenap_draft_grow(draft, draft->size + length + 1)))
+        return false;
+    *place = draft->size;
+    memcpy(draft->bytes + draft->size, text, length);
+    draft->bytes[draft->size + length] = '\0';
+    draft->size += length + 1;
+    return true;
+}
 
 /* The place of a copy in the tail, likewise. */
 bool arenap_draft_place_tail(struct draft *draft, size_t size, size_t align,

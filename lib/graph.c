@@ -25,25 +25,6 @@ arenap_graph_free(struct graph *graph)
     free(graph->slots);
 }
 
-/* At one address there is one string. */
-static inline bool
-is_same_object(const struct object *a, const struct object *b)
-{
-    return a->src == b->src && a->layout == b->layout
-           && (a->count == b->count || a->layout == NULL);
-}
-
-/* Of a few. */
-static size_t
-find_few(const struct graph *graph, const struct object *key)
-{
-    for (size_t i = 0; i < graph->count; i++) {
-        if (is_same_object(&graph->few[i], key))
-            return i;
-    }
-    return GRAPH_NONE;
-}
-
 /* The slot of an object, or the empty one where it would be. */
 static inline uint32_t *
 graph_slot(const struct graph *graph, const struct object *key)
@@ -56,7 +37,7 @@ graph_slot(const struct graph *graph, const struct object *key)
 
     for (i = (size_t)(hash >> 32) & mask; graph->slots[i] != 0;
          i = (i + 1) & mask) {
-        if (is_same_object(&graph->objects[graph->slots[i] - 1], key))
+        if (arenap_graph_is_same(&graph->objects[graph->slots[i] - 1], key))
             break;
     }
     return &graph->slots[i];
@@ -93,35 +74,21 @@ graph_grow(struct graph *graph)
     return true;
 }
 
-/* Find an object; if it is not there, *slot is where its index belongs. */
-static inline size_t
-graph_find(const struct graph *graph, const struct object *key,
-           uint32_t **slot)
-{
-    *slot = NULL;
-    if (graph->slots == NULL)
-        return find_few(graph, key);
-    *slot = graph_slot(graph, key);
-    return **slot != 0 ? **slot - (size_t)1 : GRAPH_NONE;
-}
-
 size_t
-arenap_graph_enter(struct graph *graph, const struct object *object,
-                   bool *fresh)
+arenap_graph_enter_many(struct graph *graph, const struct object *object,
+                        bool *fresh)
 {
-    uint32_t *slot;
-    size_t found = graph_find(graph, object, &slot);
+    uint32_t *slot = graph->slots != NULL ? graph_slot(graph, object) : NULL;
 
-    *fresh = found == GRAPH_NONE;
+    *fresh = slot == NULL || *slot == 0;
     if (!*fresh)
-        return found;
+        return *slot - (size_t)1;
     if (graph->count == graph->room) {
         if (!graph_grow(graph))
             return GRAPH_NONE;
         slot = graph_slot(graph, object);
     }
-    graph->objects[graph->count++] = *object;
-    if (slot != NULL)
-        *slot = (uint32_t)graph->count;
+    graph->objects[graph->count] = *object;
+    *slot = (uint32_t)++graph->count;
     return graph->count - 1;
 }

@@ -36,9 +36,40 @@ struct graph {
 void arenap_graph_init(struct graph *graph);
 void arenap_graph_free(struct graph *graph);
 
+/* As arenap_graph_enter, among many. */
+size_t arenap_graph_enter_many(struct graph *graph,
+                               const struct object *object, bool *fresh);
+
+/* At one address there is one string. */
+static inline bool
+arenap_graph_is_same(const struct object *a, const struct object *b)
+{
+    return a->src == b->src && a->layout == b->layout
+           && (a->count == b->count || a->layout == NULL);
+}
+
 /* The index of an object, which is entered if it is *fresh; GRAPH_NONE: the
  * system refuses memory. */
-size_t arenap_graph_enter(struct graph *graph, const struct object *object,
-                          bool *fresh);
+static inline size_t
+arenap_graph_enter(struct graph *graph, const struct object *object,
+                   bool *fresh)
+{
+    size_t i, count = graph->count;
+
+    if (graph->slots != NULL)
+        return arenap_graph_enter_many(graph, object, fresh);
+    for (i = 0; i < count; i++) {
+        if (arenap_graph_is_same(&graph->few[i], object)) {
+            *fresh = false;
+            return i;
+        }
+    }
+    if (count == GRAPH_FEW)
+        return arenap_graph_enter_many(graph, object, fresh);
+    *fresh = true;
+    graph->few[count] = *object;
+    graph->count = count + 1;
+    return count;
+}
 
 #endif

@@ -12,7 +12,7 @@
 #include "pointee.h"
 
 /* Of so many bytes, how many lie in a collected block.  0; or an errno. */
-static int
+static inline int
 collected_bytes(const char *src, size_t want, size_t *out)
 {
     const char *start, *end;
@@ -36,7 +36,7 @@ collected_bytes(const char *src, size_t want, size_t *out)
 
 /* Of so many bytes, how many lie in the memory that src points into, if that
  * is the library's; else all.  0; or an errno. */
-static int
+static inline int
 known_bytes(const char *src, size_t want, size_t *out)
 {
     struct arena *arena = arenap_pagemap_get(src);
