@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <arena/segment.h>
 
@@ -171,6 +173,70 @@ START_TEST(test_close_without_membarrier_never_overlaps)
 {
     arenap_os_has_heavy = false;
     storm(false);
+}
+END_TEST
+
+/* --- Segments of pointers beside a close --- */
+
+#define FINDERS 4
+
+struct finding {
+    arena_t *arena;
+    char *block;
+    atomic_size_t other; /* faults */
+};
+
+static void
+finding_prepare(void *state, size_t round)
+{
+    arena_options_t options = ARENA_OPTIONS_INIT;
+    struct finding *finding = state;
+
+    (void)round;
+    options.flags = ARENA_GUARDED;
+    finding->arena = arena_open(ARENA_SHARED, &options);
+    expect_ok(finding->block = arena_alloc(finding->arena, 64));
+}
+
+/* Until there is no block there, or another one already. */
+static void
+finding_body(void *state, size_t index)
+{
+    struct finding *finding = state;
+    arena_segment_t s;
+    uint8_t byte;
+
+    if (index == FINDERS) {
+        if (arena_close(finding->arena) != 0)
+            atomic_fetch_add(&finding->other, 1);
+        return;
+    }
+    for (;;) {
+        errno = 0;
+        if (arena_segment_of(finding->block, &s) != 0
+            || arena_get_u8(&s, 0, &byte) != 0)
+            break;
+    }
+    if (errno != EINVAL && errno != ESTALE)
+        atomic_fetch_add(&finding->other, 1);
+}
+
+static void
+finding_verify(void *state, size_t round)
+{
+    struct finding *finding = state;
+
+    (void)round;
+    ck_assert_uint_eq(atomic_load(&finding->other), 0);
+}
+
+START_TEST(test_segment_of_a_pointer_beside_a_close)
+{
+    struct finding finding = {.other = 0};
+    struct race race = {FINDERS + 1,     10 * rounds(), finding_prepare,
+                        finding_body,    finding_verify, &finding};
+
+    run_race(&race);
 }
 END_TEST
 
@@ -409,6 +475,50 @@ START_TEST(test_waiting_close_cannot_be_cancelled)
     ck_assert(atomic_load(&stray.closed));
     ck_assert_int_eq(atomic_load(&stray.runs), 1);
     expect_usage(before);
+}
+END_TEST
+
+struct access {
+    struct stray stray;
+    sem_t entered, leave;
+};
+
+static void *
+stay_inside(void *arg)
+{
+    struct access *access = arg;
+    struct thread *self = arenap_thread_self();
+
+    arenap_handshake_enter(self, 1, access->stray.arena);
+    sem_post(&access->entered);
+    sem_wait(&access->leave);
+    arenap_handshake_leave(self, 1);
+    return NULL;
+}
+
+/* A child does not have the thread that is inside. */
+START_TEST(test_close_in_a_child_does_not_wait_for_the_parents_threads)
+{
+    struct access access;
+    pthread_t thread;
+    int status = 0;
+    pid_t pid;
+
+    stray_open(&access.stray);
+    sem_init(&access.entered, 0, 0);
+    sem_init(&access.leave, 0, 0);
+    thread = start_thread(stay_inside, &access);
+    sem_wait(&access.entered);
+    pid = fork();
+    if (pid == 0) {
+        alarm(10);
+        _exit(arena_close(access.stray.arena) == 0 ? 0 : 1);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    sem_post(&access.leave);
+    join_thread(thread);
+    expect_ok(arena_close(access.stray.arena));
 }
 END_TEST
 
@@ -667,6 +777,9 @@ handshake_suite(void)
     tcase_add_test(race, test_close_does_not_wait_for_threads_that_ended);
     tcase_add_test(race, test_close_does_not_wait_for_itself);
     tcase_add_test(race, test_waiting_close_cannot_be_cancelled);
+    tcase_add_test(
+        race, test_close_in_a_child_does_not_wait_for_the_parents_threads);
+    tcase_add_test(race, test_segment_of_a_pointer_beside_a_close);
     tcase_add_test(race, test_unrelated_arenas_close_at_once);
     tcase_add_test(race, test_expect_says_whether_the_epoch_is_over);
     suite_add_tcase(s, race);

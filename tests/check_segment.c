@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <arena/buffer.h>
@@ -296,6 +297,111 @@ START_TEST(test_order_same_for_all_kinds_of_operation)
 }
 END_TEST
 
+static int
+make_too_large(arena_t *of)
+{
+    arena_segment_t s;
+
+    return arena_segment(of, opaque_size(SIZE_MAX), 8, &s);
+}
+
+START_TEST(test_order_of_making)
+{
+    arena_t *shared = arena_shared();
+    struct answer answer = ask_in_thread(make_too_large, arena);
+
+    expect_answer(&answer, EPERM, "");
+    expect_ok(arena_close(shared));
+    expect_fail(make_too_large(shared), ESTALE, "");
+    expect_fail(make_too_large(arena), ENOMEM, "");
+    expect_ok(arena_close(arena));
+    expect_fail(make_too_large(arena), ESTALE, "");
+}
+END_TEST
+
+#define NOTHINGS 10
+
+/* All that can be done with no bytes, and what looks at none. */
+static void *
+do_nothing(void *context)
+{
+    arena_segment_t empty = slice_of(&segment, 64, 0), out;
+    struct answer *answers = context;
+    arena_buffer_t *buffer;
+    char byte;
+
+    record_answer(&answers[0], arena_get_bytes(&empty, 0, NULL, 0));
+    record_answer(&answers[1], arena_set_bytes(&empty, 0, NULL, 0));
+    record_answer(&answers[2], arena_segment_fill(&empty, 1));
+    record_answer(&answers[3],
+                  arena_segment_copy(&segment, 64, &segment, 64, 0));
+    record_answer(&answers[4], arena_segment_copy_array(
+                                   &segment, 0, ARENA_BIG_ENDIAN, &segment, 0,
+                                   ARENA_LITTLE_ENDIAN, 0, 8));
+    record_answer(&answers[5],
+                  arena_get_array(&empty, 0, &byte, 0, 8, ARENA_BIG_ENDIAN));
+    record_answer(&answers[6],
+                  arena_set_array(&empty, 0, &byte, 0, 8, ARENA_BIG_ENDIAN));
+    record_answer(&answers[7],
+                  arena_segment_mismatch(&empty, &segment) == 0 ? 0 : -1);
+    record_answer(&answers[8], arena_segment_reinterpret(&segment, 0, &out));
+    record_answer(&answers[9],
+                  (buffer = arena_buffer_of_segment(&empty)) == NULL
+                      ? -1
+                      : arena_buffer_get_at(buffer, 0, NULL, 0));
+    return NULL;
+}
+
+START_TEST(test_operations_on_no_bytes_check_as_others)
+{
+    struct answer answers[NOTHINGS];
+
+    do_nothing(answers);
+    for (size_t i = 0; i < NOTHINGS; i++)
+        expect_success(&answers[i]);
+    run_in_thread(do_nothing, answers);
+    for (size_t i = 0; i < NOTHINGS; i++)
+        expect_answer(&answers[i], EPERM, "");
+    expect_ok(arena_close(arena));
+    do_nothing(answers);
+    for (size_t i = 0; i < NOTHINGS; i++)
+        expect_answer(&answers[i], ESTALE, "");
+}
+END_TEST
+
+/* All that writes, out of bounds and askew, of a part of a view that was
+ * reinterpreted. */
+START_TEST(test_read_only_cannot_be_written_by_anything)
+{
+    arena_segment_t view = read_only(&segment);
+    int64_t expected = 0;
+
+    expect_ok(arena_segment_slice(&view, 1, 40, &view));
+    expect_ok(arena_segment_reinterpret(&view, 60, &view));
+    ck_assert(arena_segment_same_address(
+        &view, &(arena_segment_t){.addr = (char *)segment.addr + 1}));
+    expect_fail(arena_set_i8(&view, 99, 1), EACCES, "");
+    expect_fail(arena_set_f64_be_at(&view, SIZE_MAX, 1), EACCES, "");
+    expect_fail(arena_set_ptr_unaligned(&view, 0, NULL), EACCES, "");
+    expect_fail(arena_set_bool(&view, 0, true), EACCES, "");
+    expect_fail(arena_set_bytes(&view, 0, "x", 1), EACCES, "");
+    expect_fail(arena_set_array(&view, 0, &expected, 1, 8, ARENA_BIG_ENDIAN),
+                EACCES, "");
+    expect_fail(arena_set_string(&view, 99, ""), EACCES, "");
+    expect_fail(arena_segment_fill(&view, 0), EACCES, "");
+    expect_fail(arena_segment_copy(&view, 0, &view, 0, 0), EACCES, "");
+    expect_fail(arena_segment_copy_array(&view, 0, ARENA_BIG_ENDIAN, &segment,
+                                         0, ARENA_LITTLE_ENDIAN, 0, 4),
+                EACCES, "");
+    expect_fail(arena_atomic_store_i64(&view, 0, 1), EACCES, "");
+    expect_fail(arena_atomic_exchange_i64(&view, 0, 1, NULL), EACCES, "");
+    expect_fail(arena_atomic_fetch_xor_i64(&view, 99, 1, NULL), EACCES, "");
+    expect_fail(arena_atomic_compare_exchange_i64(&view, 0, &expected, 1),
+                EACCES, "");
+    ck_assert(block_is_zero(segment.addr, 64));
+}
+END_TEST
+
 /* --- Liveness --- */
 
 START_TEST(test_close_makes_stale_and_reuse_does_not_revive)
@@ -478,6 +584,33 @@ START_TEST(test_slice_keeps_collected_memory)
 }
 END_TEST
 
+static void *
+build_ends(void *unused)
+{
+    for (size_t i = 0; i < LENGTH(herd); i++) {
+        arena_segment_t whole;
+
+        if (arena_segment(arena_implicit(), 256, 8, &whole) == 0
+            && arena_segment_slice(&whole, 256, 0, &herd[i]) == 0)
+            fill_block(whole.addr, 256, i);
+    }
+    return unused;
+}
+
+/* An empty slice at the very end is. */
+START_TEST(test_slice_at_the_end_keeps_collected_memory)
+{
+    expect_ok(arena_thread_attach());
+    run_in_thread(build_ends, NULL);
+    collect_times(3);
+    for (size_t i = 0; i < LENGTH(herd); i++) {
+        ck_assert_uint_eq(herd[i].size, 0);
+        ck_assert(block_holds((char *)herd[i].addr - 256, 256, i));
+    }
+    memset(herd, 0, sizeof herd);
+}
+END_TEST
+
 /* --- Of pointers --- */
 
 START_TEST(test_of_pointer_knows_exact_bounds)
@@ -560,6 +693,28 @@ START_TEST(test_loaded_pointer_has_its_owner)
 }
 END_TEST
 
+START_TEST(test_loaded_pointer_into_collected_memory)
+{
+    arena_t *collected = arena_auto();
+    arena_segment_t loaded;
+    char *block;
+    int32_t number = 0;
+
+    expect_ok(block = arena_alloc(NULL, 100));
+    expect_ok(arena_set_ptr(&segment, 0, block + 40));
+    expect_ok(arena_get_segment(&segment, 0, &loaded));
+    ck_assert_ptr_eq(loaded.arena, arena_implicit());
+    ck_assert_uint_eq(loaded.size, 60);
+    expect_ok(block = arena_alloc(collected, 100));
+    expect_ok(arena_set_ptr(&segment, 0, block));
+    expect_ok(arena_get_segment(&segment, 0, &loaded));
+    ck_assert_ptr_eq(loaded.arena, collected);
+    expect_ok(arena_set_i32(&loaded, 96, 5));
+    memcpy(&number, block + 96, sizeof number);
+    ck_assert_int_eq(number, 5);
+}
+END_TEST
+
 /* --- Wrapping and reinterpreting --- */
 
 START_TEST(test_wrap_gives_the_arenas_lifetime)
@@ -580,6 +735,19 @@ START_TEST(test_wrap_gives_the_arenas_lifetime)
     expect_fail(arena_segment_wrap(arena, NULL, 4, &s), EINVAL, "");
     expect_fail(arena_segment_wrap(arena, here, SIZE_MAX - 4, &s), EINVAL,
                 "");
+}
+END_TEST
+
+START_TEST(test_wrap_that_fails_keeps_nothing)
+{
+    arena_t *closed = arena_shared();
+    arena_segment_t s;
+
+    expect_ok(arena_close(closed));
+    expect_fail(arena_segment_wrap(closed, segment.addr, 8, &s), ESTALE, "");
+    expect_fail(arena_segment_wrap(arena_implicit(), segment.addr, 8, &s),
+                ENOTSUP, "");
+    expect_ok(arena_close(arena));
 }
 END_TEST
 
@@ -868,6 +1036,30 @@ START_TEST(test_mismatch_finds_the_first_difference)
     ck_assert_int_eq(arena_segment_mismatch(&part, &part), -1);
     ck_assert_int_eq(arena_segment_mismatch(&part, NULL), -2);
     ck_assert_int_eq(errno, EINVAL);
+}
+END_TEST
+
+/* Zeroes that take no memory, and one byte. */
+START_TEST(test_mismatch_beyond_2_gib)
+{
+    const size_t size = ((size_t)1 << 31) + 5000;
+    char *bytes[2];
+    arena_segment_t s[2];
+
+    if (malloc_is_replaced())
+        return;
+    for (size_t i = 0; i < 2; i++) {
+        bytes[i] = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        ck_assert(bytes[i] != MAP_FAILED);
+        madvise(bytes[i], size, MADV_HUGEPAGE); /* quicker, if it works */
+        expect_ok(arena_segment_wrap(arena, bytes[i], size, &s[i]));
+    }
+    bytes[1][size - 3] = 1;
+    ck_assert_int_eq(arena_segment_mismatch(&s[0], &s[1]),
+                     (ptrdiff_t)size - 3);
+    munmap(bytes[0], size);
+    munmap(bytes[1], size);
 }
 END_TEST
 
@@ -1338,7 +1530,7 @@ segment_suite(void)
     TCase *make = tcase_create("make"), *number = tcase_create("number");
     TCase *live = tcase_create("live"), *of = tcase_create("of");
     TCase *part = tcase_create("part"), *bytes = tcase_create("bytes");
-    TCase *buffer = tcase_create("buffer");
+    TCase *buffer = tcase_create("buffer"), *large = tcase_create("large");
 
     tcase_add_checked_fixture(make, setup, teardown);
     tcase_add_test(make, test_make_is_zero_aligned_and_sized);
@@ -1369,12 +1561,16 @@ segment_suite(void)
     tcase_add_checked_fixture(live, setup, teardown);
     tcase_add_test(live, test_order_in_another_thread_ends_with_eperm);
     tcase_add_test(live, test_order_same_for_all_kinds_of_operation);
+    tcase_add_test(live, test_order_of_making);
+    tcase_add_test(live, test_operations_on_no_bytes_check_as_others);
+    tcase_add_test(live, test_read_only_cannot_be_written_by_anything);
     tcase_add_test(live, test_close_makes_stale_and_reuse_does_not_revive);
     tcase_add_test(live, test_reset_makes_stale);
     tcase_add_test(live, test_rewind_makes_stale_what_came_after);
     tcase_add_test(live, test_rewind_knows_segments_of_pointers);
     tcase_add_test(live, test_close_action_finds_it_stale);
     tcase_add_test(live, test_slice_keeps_collected_memory);
+    tcase_add_test(live, test_slice_at_the_end_keeps_collected_memory);
     suite_add_tcase(s, live);
 
     tcase_add_checked_fixture(of, setup, teardown);
@@ -1382,7 +1578,9 @@ segment_suite(void)
     tcase_add_test(of, test_of_pointer_elsewhere_fails);
     tcase_add_test(of, test_of_pointer_into_foreign_confined_fails_eperm);
     tcase_add_test(of, test_loaded_pointer_has_its_owner);
+    tcase_add_test(of, test_loaded_pointer_into_collected_memory);
     tcase_add_test(of, test_wrap_gives_the_arenas_lifetime);
+    tcase_add_test(of, test_wrap_that_fails_keeps_nothing);
     tcase_add_test(of, test_wrap_keeps_the_other_arena);
     tcase_add_test(of, test_wrap_of_a_childs_memory_fails);
     tcase_add_test(of, test_reinterpret_of_nothing_fails);
@@ -1423,6 +1621,11 @@ segment_suite(void)
     tcase_add_test(bytes, test_atomic_operations_do_what_they_say);
     tcase_add_test(bytes, test_atomic_faults);
     suite_add_tcase(s, bytes);
+
+    tcase_add_checked_fixture(large, setup, teardown);
+    tcase_set_timeout(large, 60);
+    tcase_add_test(large, test_mismatch_beyond_2_gib);
+    suite_add_tcase(s, large);
     return s;
 }
 
