@@ -139,13 +139,16 @@ of_chunk(struct thread *self, struct arena *arena, const char *ptr,
     return 0;
 }
 
+/* Who owns the arena needs no lock; that of another thread's may be closed,
+ * and its control block used for an arena of another kind, at any time. */
 static int
 of_explicit(struct thread *self, struct arena *arena, const char *ptr,
             arena_segment_t *out)
 {
     int result;
 
-    if (arena->kind == ARENA_CONFINED)
+    if (arena->kind == ARENA_CONFINED
+        && arena->owner_serial == arenap_tls.serial)
         return of_chunk(self, arena, ptr, out);
     arenap_sync_lock(arena);
     result = of_chunk(self, arena, ptr, out);

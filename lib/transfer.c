@@ -9,6 +9,7 @@
 
 #include "access.h"
 #include "error.h"
+#include "explicit.h"
 #include "internal.h"
 #include "os.h"
 
@@ -455,10 +456,13 @@ arena_get_string(const arena_segment_t *segment, size_t offset, arena_t *to)
 
     if (arena_string_length(segment, offset, 1, &length) != 0)
         return NULL;
+    if (arenap_explicit_fill_begin(to) != 0)
+        return NULL;
     /* Not while the access is entered: this may wait. */
     copy = arena_alloc(to, length + 1);
-    if (copy == NULL || arena_get_bytes(segment, offset, copy, length) != 0)
-        return NULL;
+    if (copy != NULL && arena_get_bytes(segment, offset, copy, length) != 0)
+        copy = NULL;
+    arenap_explicit_fill_end(to);
     return copy;
 }
 

@@ -240,6 +240,67 @@ START_TEST(test_segment_of_a_pointer_beside_a_close)
 }
 END_TEST
 
+/* --- Strings copied into an arena beside its close --- */
+
+struct copying {
+    arena_t *arena;
+    arena_segment_t text;
+    atomic_size_t other; /* faults */
+};
+
+static void
+copying_prepare(void *state, size_t round)
+{
+    arena_options_t options = ARENA_OPTIONS_INIT;
+    struct copying *copying = state;
+
+    (void)round;
+    options.flags = ARENA_GUARDED;
+    copying->arena = arena_open(ARENA_SHARED, &options);
+}
+
+static void
+copying_body(void *state, size_t index)
+{
+    struct copying *copying = state;
+    uint64_t seed = index + 1;
+
+    if (index == FINDERS) {
+        spin_ns(random_below(&seed, MS_NS / 5));
+        if (arena_close(copying->arena) != 0)
+            atomic_fetch_add(&copying->other, 1);
+        return;
+    }
+    errno = 0;
+    while (arena_get_string(&copying->text, 0, copying->arena) != NULL)
+        ;
+    if (errno != ESTALE)
+        atomic_fetch_add(&copying->other, 1);
+}
+
+static void
+copying_verify(void *state, size_t round)
+{
+    struct copying *copying = state;
+
+    (void)round;
+    ck_assert_uint_eq(atomic_load(&copying->other), 0);
+}
+
+START_TEST(test_string_is_copied_beside_a_close)
+{
+    static char text[200000];
+    struct copying copying = {.other = 0};
+    struct race race = {FINDERS + 1,  3 * rounds(),   copying_prepare,
+                        copying_body, copying_verify, &copying};
+
+    memset(text, 'x', sizeof text - 1);
+    expect_ok(arena_segment_wrap(arena_global(), text, sizeof text,
+                                 &copying.text));
+    run_race(&race);
+}
+END_TEST
+
 /* --- The barrier alone ---
  *
  * One thread says that it accesses and then looks at the epoch, the other
@@ -780,6 +841,7 @@ handshake_suite(void)
     tcase_add_test(
         race, test_close_in_a_child_does_not_wait_for_the_parents_threads);
     tcase_add_test(race, test_segment_of_a_pointer_beside_a_close);
+    tcase_add_test(race, test_string_is_copied_beside_a_close);
     tcase_add_test(race, test_unrelated_arenas_close_at_once);
     tcase_add_test(race, test_expect_says_whether_the_epoch_is_over);
     suite_add_tcase(s, race);
