@@ -36,7 +36,8 @@ rounds(void)
 struct storm {
     arena_t *arena; /* of ARENA_GUARDED: unmapped when it is closed */
     arena_segment_t segment;
-    arena_buffer_t *buffer; /* over it */
+    arena_segment_t part[ACCESSORS];   /* of it, or all */
+    arena_buffer_t *buffer[ACCESSORS]; /* over that */
     uint64_t seed;
     bool resets;
     atomic_size_t stale, other; /* faults */
@@ -85,7 +86,14 @@ storm_prepare(void *state, size_t round)
     ck_assert_ptr_nonnull(storm->arena);
     ck_assert_int_eq(arena_segment(storm->arena, SIZE, 8, &storm->segment),
                      0);
-    storm->buffer = arena_buffer_of_segment(&storm->segment);
+    for (size_t i = 0; i < ACCESSORS; i++) {
+        /* To the thread sanitizer, what one does to another's bytes is a
+         * race; it is to look for those with the close. */
+        expect_ok(arena_segment_split(&storm->segment, 16,
+                                      ARENA_OS_TSAN ? ACCESSORS : 1,
+                                      ARENA_OS_TSAN ? i : 0, &storm->part[i]));
+        expect_ok(storm->buffer[i] = arena_buffer_of_segment(&storm->part[i]));
+    }
     atomic_store(&storm->stale, 0);
     atomic_store(&storm->closed, false);
 }
@@ -105,21 +113,18 @@ static void
 storm_body(void *state, size_t index)
 {
     struct storm *storm = state;
-    arena_segment_t mine = storm->segment;
 
     if (index == ACCESSORS) {
         storm_close(storm);
         return;
     }
-    /* To the thread sanitizer, what one does to another's bytes is a race;
-     * it is to look for those with the close. */
-    if (ARENA_OS_TSAN)
-        (void)arena_segment_split(&mine, 16, ACCESSORS, index, &mine);
     for (size_t turn = 0;; turn++) {
         bool closed = atomic_load(&storm->closed);
 
         errno = 0;
-        if (access_somehow(&mine, storm->buffer, index, turn) != 0) {
+        if (access_somehow(&storm->part[index], storm->buffer[index], index,
+                           turn)
+            != 0) {
             atomic_fetch_add(errno == ESTALE ? &storm->stale : &storm->other,
                              1);
             return;
@@ -358,7 +363,8 @@ access_meeting(struct meetings *m, size_t number)
 {
     struct thread *self = arenap_thread_self();
 
-    m->accessor = self;
+    if (number == 1)
+        m->accessor = self;
     (void)is_over(m);
     meet(m, 0, number);
     come_late(0, number);
