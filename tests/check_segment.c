@@ -1519,7 +1519,7 @@ START_TEST(test_buffer_over_segment_keeps_collected_memory)
             collect_times(1);
     ck_assert_uint_le(usage_now().kind[ARENA_AUTO].count,
                       before.kind[ARENA_AUTO].count + 5);
-    ck_assert_uint_eq(usage_now().buffers.count, before.buffers.count);
+    ck_assert_uint_le(usage_now().buffers.count, before.buffers.count);
 }
 END_TEST
 
