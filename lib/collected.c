@@ -165,6 +165,7 @@ struct arena_extra {
     _Atomic bool reported;  /* pushed */
     _Atomic bool retained;  /* it has actions that have not run */
     _Atomic bool acting;    /* they run, or ran: the arena is closed */
+    uintptr_t hidden; /* the arena, turned around: nothing is kept by this */
     struct action *actions;
     bool has_prompt; /* a part that is reported promptly */
     size_t limit;    /* 0: none */
@@ -206,8 +207,10 @@ extra_run(struct pending *node)
 {
     struct arena_extra *extra = (struct arena_extra *)node;
     struct action *actions = extra->actions;
+    struct arena *arena = (struct arena *)~extra->hidden;
 
     atomic_store(&extra->acting, true);
+    atomic_store(&arena->epoch, 0); /* no segment is of that one */
     extra->actions = NULL;
     arenap_actions_run(arenap_thread_self(), actions, NULL);
     /* The next collection frees the parts; the last of them frees this. */
@@ -615,6 +618,7 @@ arenap_auto_on_close(struct thread *self, struct arena *arena,
     arenap_sync_lock(arena);
     action->next = arena->extra->actions;
     arena->extra->actions = action;
+    arena->extra->hidden = ~(uintptr_t)arena;
     atomic_store(&arena->extra->retained, true);
     arenap_sync_unlock(arena);
     arena_keep_alive(arena);

@@ -5,6 +5,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <arena/segment.h>
+
 #include "gc_harness.h"
 
 static arena_usage_t base;
@@ -385,6 +387,7 @@ END_TEST
 
 struct witness {
     uintptr_t handle, block; /* hidden */
+    arena_segment_t segment; /* of the block; its pointers hidden */
     size_t number;
     atomic_int runs;
     int order[4];
@@ -393,6 +396,28 @@ struct witness {
 };
 
 static pid_t builder_thread;
+
+/* An access through a segment of the block. */
+static int
+witness_get(const struct witness *witness)
+{
+    arena_segment_t s = witness->segment;
+    uint8_t byte;
+
+    s.addr = reveal((uintptr_t)s.addr);
+    s.arena = reveal((uintptr_t)s.arena);
+    s.live = reveal((uintptr_t)s.live);
+    return arena_get_u8(&s, 0, &byte);
+}
+
+static void
+witness_keep(struct witness *witness, const arena_segment_t *s)
+{
+    witness->segment = *s;
+    witness->segment.addr = (void *)hide(s->addr);
+    witness->segment.arena = (arena_t *)hide(s->arena);
+    witness->segment.live = (const uint64_t *)hide(s->live);
+}
 
 /* What an action sees. */
 static void
@@ -414,6 +439,8 @@ witness_look(struct witness *witness, int which)
     errno = 0;
     witness->refused[run] &= arena_on_close(arena, herd_note, NULL) == -1
                              && errno == ESTALE;
+    errno = 0;
+    witness->refused[run] &= witness_get(witness) == -1 && errno == ESTALE;
 }
 
 static void
@@ -448,8 +475,10 @@ witness_build_main(void *arg)
         struct witness *witness = &witnesses[i];
         arena_t *arena = arena_auto();
         char *block = arena_alloc(arena, 5000);
+        arena_segment_t segment;
 
-        if (arena == NULL || block == NULL) {
+        if (arena == NULL || block == NULL
+            || arena_segment_of(block, &segment) != 0) {
             ++*faults;
             return NULL;
         }
@@ -457,6 +486,7 @@ witness_build_main(void *arg)
         witness->number = i;
         witness->handle = hide(arena);
         witness->block = hide(block);
+        witness_keep(witness, &segment);
         *faults += arena_on_close(arena, witness_first, witness) != 0;
         *faults += arena_on_close(arena, witness_second, witness) != 0;
         *faults += arena_on_close(arena, witness_third, witness) != 0;
