@@ -331,6 +331,16 @@ arena_open(arena_kind_t kind, const arena_options_t *options)
 
 /* --- Allocation: the slow half --- */
 
+int
+arenap_usable(const struct thread *self, const struct arena *arena)
+{
+    if (arena->kind == ARENA_CONFINED || arena->kind == ARENA_SHARED)
+        return arenap_explicit_check(self, arena);
+    if (arena->kind == ARENA_AUTO && !arenap_auto_is_alive(arena))
+        return arenap_fail(ESTALE, "the arena is closed");
+    return 0;
+}
+
 /* Confined, open, and owned by the calling thread? */
 static inline bool
 is_mine(const struct arena *arena)
@@ -353,8 +363,7 @@ alloc_slow(struct arena *arena, size_t size, size_t align, bool zero)
     /* Room for headers and rounding is within the other half. */
     if (ARENA_UNLIKELY(size > PTRDIFF_MAX || align > PTRDIFF_MAX / 2
                        || size + align > PTRDIFF_MAX - 4 * ARENA_PAGE)) {
-        if (arena->kind != ARENA_CONFINED
-            || arenap_explicit_check(self, arena) == 0)
+        if (arenap_usable(self, arena) == 0)
             arenap_fail(ENOMEM,
                         "cannot allocate %zu bytes: no object is that large",
                         size);

@@ -86,6 +86,9 @@ void arenap_explicit_dispose(struct thread *self, struct arena *arena);
 int arenap_explicit_check(const struct thread *self,
                           const struct arena *arena);
 
+/* The same of an arena of any kind. */
+int arenap_usable(const struct thread *self, const struct arena *arena);
+
 /* Is the calling thread dropping the arena's contents? */
 bool arenap_explicit_is_dropping(const struct thread *self,
                                  const struct arena *arena);

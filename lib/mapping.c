@@ -13,7 +13,6 @@
 
 #include "access.h"
 #include "cleaner.h"
-#include "collected.h"
 #include "error.h"
 #include "explicit.h"
 #include "internal.h"
@@ -287,11 +286,7 @@ map_check(struct arena *arena, off_t offset, unsigned mode,
         return arenap_fail_system(sizeof *self);
     if (arena->kind == ARENA_IMPLICIT)
         return arenap_fail(ENOTSUP, "the implicit arena has no mappings");
-    if (arena->kind == ARENA_CONFINED || arena->kind == ARENA_SHARED)
-        return arenap_explicit_check(self, arena);
-    if (arena->kind == ARENA_AUTO && !arenap_auto_is_alive(arena))
-        return arenap_fail(ESTALE, "the arena is closed");
-    return 0;
+    return arenap_usable(self, arena);
 }
 
 /* Which pages of the file it takes, and how many bytes they have. */

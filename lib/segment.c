@@ -57,17 +57,6 @@ arenap_segment_hold(const arena_segment_t *segment)
            || arenap_handshake_expect(segment->arena, segment->epoch);
 }
 
-/* May the arena be used?  0; or -1 with errno. */
-static int
-arena_check(const struct thread *self, const struct arena *arena)
-{
-    if (arena->kind == ARENA_CONFINED || arena->kind == ARENA_SHARED)
-        return arenap_explicit_check(self, arena);
-    if (arena->kind == ARENA_AUTO && !arenap_auto_is_alive(arena))
-        return arenap_fail(ESTALE, "the arena is closed");
-    return 0;
-}
-
 /* The newest mark, of an arena that the calling thread may use. */
 static struct mark *
 newest_mark(const struct arena *arena)
@@ -90,7 +79,7 @@ arena_segment_make_(arena_t *arena, size_t size, size_t align,
         return arenap_fail(EINVAL, "an alignment of %zu is not a power of "
                                    "two",
                            align);
-    if (arena_check(self, arena) != 0)
+    if (arenap_usable(self, arena) != 0)
         return -1;
     do {
         if (arenap_segment_begin(self, arena, newest_mark(arena), &made) != 0)
@@ -303,7 +292,7 @@ arena_segment_wrap(arena_t *arena, void *addr, size_t size,
                            size, addr);
     if (self == NULL)
         return arenap_fail_system(sizeof *self);
-    if (arena_check(self, arena) != 0
+    if (arenap_usable(self, arena) != 0
         || arenap_segment_begin(self, arena, newest_mark(arena), &made) != 0)
         return -1;
     other = size != 0 ? arena_of(addr) : NULL;

@@ -92,6 +92,12 @@ START_TEST(test_alloc_failures_leave_usage)
                 "");
     expect_fail(arena_alloc_aligned(arena, 8, 24), EINVAL, "");
     expect_usage(before);
+    expect_ok(arena_close(arena));
+    expect_fail(arena_alloc(arena, opaque_size(SIZE_MAX)), ESTALE, "");
+    expect_fail(arena_alloc_array(arena, opaque_size(SIZE_MAX), 2), ESTALE,
+                "");
+    expect_fail(arena_alloc_aligned(arena, opaque_size(SIZE_MAX), 24), EINVAL,
+                "");
 }
 END_TEST
 
