@@ -194,23 +194,102 @@ NUMBER(u16, uint16_t)
 NUMBER(u32, uint32_t)
 NUMBER(u64, uint64_t)
 
-static void
-copy(struct model *to, struct model *from)
+/* The first of two faults, of copies. */
+static int
+first_of(int a, int b)
 {
-    size_t to_offset = next_number(), from_offset = next_number(),
-           n = next_number();
-    int a = expected(to, to_offset, n, 1, true),
-        b = expected(from, from_offset, n, 1, false);
     static const int order[] = {EINVAL, EACCES, ERANGE, ESTALE, 0};
     size_t first = 0;
 
     while (order[first] != a && order[first] != b)
         first++;
+    return order[first];
+}
+
+static void
+copy(struct model *to, struct model *from)
+{
+    size_t to_offset = next_number(), from_offset = next_number(),
+           n = next_number();
+    int error = first_of(expected(to, to_offset, n, 1, true),
+                         expected(from, from_offset, n, 1, false));
+
     check(arena_segment_copy(&to->segment, to_offset, &from->segment,
                              from_offset, n),
-          order[first]);
-    if (order[first] == 0)
+          error);
+    if (error == 0)
         memmove(bytes_of(to, to_offset), bytes_of(from, from_offset), n);
+}
+
+/* Elements that are turned around on the way, whatever overlaps. */
+static void
+copy_turned(struct model *to, struct model *from)
+{
+    size_t to_offset = next_number(), from_offset = next_number(),
+           count = next_number(), element = (size_t)1 << next() % 4, n;
+    unsigned char turned[ROOM];
+    int error;
+
+    if (__builtin_mul_overflow(count, element, &n))
+        n = SIZE_MAX;
+    error = first_of(expected(to, to_offset, n, 1, true),
+                     expected(from, from_offset, n, 1, false));
+    check(arena_segment_copy_array(&to->segment, to_offset, ARENA_BIG_ENDIAN,
+                                   &from->segment, from_offset,
+                                   ARENA_LITTLE_ENDIAN, count, element),
+          error);
+    if (error != 0)
+        return;
+    for (size_t i = 0; i < n; i++)
+        turned[i] = bytes_of(from, from_offset)[i ^ (element - 1)];
+    memcpy(bytes_of(to, to_offset), turned, n);
+}
+
+static void
+mismatch(struct model *a, struct model *b)
+{
+    int error = first_of(expected(a, 0, 0, 1, false),
+                         expected(b, 0, 0, 1, false));
+    ptrdiff_t found = arena_segment_mismatch(&a->segment, &b->segment);
+    size_t n = a->segment.size < b->segment.size ? a->segment.size
+                                                 : b->segment.size;
+    size_t same = 0;
+
+    EXPECT((error != 0) == (found == -2));
+    EXPECT(error == 0 || errno == error);
+    if (error != 0)
+        return;
+    while (same < n && *bytes_of(a, same) == *bytes_of(b, same))
+        same++;
+    EXPECT(found
+           == (same == n && a->segment.size == b->segment.size
+                   ? -1
+                   : (ptrdiff_t)same));
+}
+
+/* Through a buffer over the segment. */
+static void
+buffer(struct model *m)
+{
+    arena_buffer_t *over = arena_buffer_of_segment(&m->segment);
+    size_t index = next_number(), n = next() % 80;
+    unsigned char bytes[80];
+    bool puts = next() % 2 == 0;
+    int error = expected(m, 0, 0, 1, false);
+
+    EXPECT((over == NULL) == (error != 0));
+    EXPECT(error == 0 || errno == error);
+    if (over == NULL)
+        return;
+    error = expected(m, index, n, 1, puts);
+    memset(bytes, (int)(index + n), sizeof bytes);
+    check(puts ? arena_buffer_put_at(over, index, bytes, n)
+               : arena_buffer_get_at(over, index, bytes, n),
+          error);
+    if (error == 0 && puts)
+        memcpy(bytes_of(m, index), bytes, n);
+    else if (error == 0)
+        EXPECT(memcmp(bytes_of(m, index), bytes, n) == 0);
 }
 
 static void
@@ -286,7 +365,7 @@ step(void)
 {
     struct model *m = &models[next() % SEGMENTS];
 
-    switch (next() % 11) {
+    switch (next() % 14) {
     case 0:
         make(m);
         break;
@@ -316,6 +395,15 @@ step(void)
         break;
     case 9:
         string(m);
+        break;
+    case 10:
+        copy_turned(m, &models[next() % SEGMENTS]);
+        break;
+    case 11:
+        mismatch(m, &models[next() % SEGMENTS]);
+        break;
+    case 12:
+        buffer(m);
         break;
     default:
         end_some();
