@@ -42,9 +42,33 @@ wait_for_threads(const struct arena *arena)
                 wait_for(&t->accessing[slot], arena);
 }
 
+/* The barriers here and of a thread's first access: either that sees the new
+ * epoch, or it is seen here. */
+static bool
+others_access(void)
+{
+    struct thread *t;
+
+    atomic_thread_fence(memory_order_seq_cst);
+    for (t = arenap_thread_first(); t != NULL; t = t->next)
+        if (t != arenap_tls.record
+            && atomic_load_explicit(&t->accesses, memory_order_acquire))
+            return true;
+    return false;
+}
+
+ARENA_COLD void
+arenap_handshake_first(struct thread *self)
+{
+    atomic_store_explicit(&self->accesses, true, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
 void
 arenap_handshake_wait(const struct arena *arena)
 {
+    if (!others_access())
+        return;
     arenap_os_heavy();
     wait_for_threads(arena);
 }
@@ -64,7 +88,7 @@ arenap_handshake_wait_all(const struct arena *list)
 
     for (const struct arena *a = list; a != NULL; a = a->free_next)
         any |= had_segments(a);
-    if (!any)
+    if (!any || !others_access())
         return;
     arenap_os_heavy();
     for (const struct arena *a = list; a != NULL; a = a->free_next)
@@ -92,4 +116,5 @@ arenap_handshake_forget(struct thread *thread)
 {
     for (unsigned slot = 0; slot < THREAD_ACCESSES; slot++)
         arenap_handshake_leave(thread, slot);
+    atomic_store_explicit(&thread->accesses, false, memory_order_release);
 }

@@ -8,7 +8,9 @@
  * stand between the two steps of both: so either the access sees the new
  * epoch, or the closer sees the access and waits for its end.
  *
- * An arena that never had a segment in this epoch is closed without that.
+ * An arena that never had a segment in this epoch is closed without that, and
+ * so is any as long as no other thread has ever accessed one: the first access
+ * of a thread says so, and makes a barrier of its own.
  */
 #ifndef ARENA_LIB_HANDSHAKE_H
 #define ARENA_LIB_HANDSHAKE_H
@@ -17,11 +19,17 @@
 #include "os.h"
 #include "thread.h"
 
+/* The first access of a thread. */
+void arenap_handshake_first(struct thread *self);
+
 /* Before the check of the epoch.  slot: 0, or 1 for a second arena. */
 static inline void
 arenap_handshake_enter(struct thread *self, unsigned slot,
                        const struct arena *arena)
 {
+    if (ARENA_UNLIKELY(!atomic_load_explicit(&self->accesses,
+                                             memory_order_relaxed)))
+        arenap_handshake_first(self);
     atomic_store_explicit(&self->accessing[slot], arena,
                           memory_order_relaxed);
     arenap_os_light_or_full();

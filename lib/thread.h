@@ -84,6 +84,7 @@ struct thread {
     struct cell *cells; /* free ones; see cell.h */
     /* See handshake.h. */
     _Atomic(const struct arena *) accessing[THREAD_ACCESSES];
+    _Atomic bool accesses; /* has it ever? */
     /* --- the rest --- */
     struct thread *next;      /* all records */
     struct thread *next_free; /* unused, or ending, ones */
