@@ -172,7 +172,7 @@ stack_pop(struct chunk_cache *cache)
     if (n == 0)
         return NULL;
     arenap_counted_add(&cache->firsts, (uint64_t)0 - 1);
-    return cache->first[n - 1].chunk;
+    return cache->first[n - 1];
 }
 
 static bool

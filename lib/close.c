@@ -286,27 +286,39 @@ close_plain(struct arena *arena)
     return 0;
 }
 
+static ARENA_NOINLINE int
+close_longer(struct arena *arena)
+{
+    uint64_t owner =
+        atomic_load_explicit(&arena->owner, memory_order_relaxed);
+
+    if ((owner != arenap_tls.serial
+         && owner != ARENA_FRESH(arenap_tls.serial))
+        || (arena->flags & ARENA_PLAIN) == 0)
+        return close_slow(arena);
+    close_mark_plain(arena);
+    return close_plain(arena);
+}
+
 int
 arena_close(arena_t *arena)
 {
     struct thread *self = arenap_tls.record;
     struct chunk *chunk;
-    bool is_short;
 
-    if (arena == NULL)
+    if (ARENA_UNLIKELY(arena == NULL))
         return 0;
     if (ARENA_UNLIKELY(
             atomic_load_explicit(&arena->owner, memory_order_relaxed)
                 != arenap_tls.serial
-            || (arena->flags & ARENA_PLAIN) == 0))
-        return close_slow(arena);
+            || !arenap_explicit_is_short(arena)))
+        return close_longer(arena);
     /* The short way: its only chunk goes to the cache, if nothing stands in
      * the way; the cache and the ring count both. */
-    chunk = arena->chunks;
-    is_short = arenap_explicit_is_short(arena);
     close_mark_plain(arena);
-    if (ARENA_UNLIKELY(!is_short || chunk == NULL
-                       || arenap_control_count(&self->ring) == CONTROL_ROOM
+    chunk = arena->chunks;
+    if (ARENA_UNLIKELY(!arenap_control_can_push(&self->ring)
+                       || chunk == NULL
                        || !arenap_cache_push(&self->cache, chunk)))
         return close_plain(arena);
     arenap_control_push(&self->ring, arena);

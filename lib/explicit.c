@@ -68,7 +68,7 @@ arenap_explicit_fold(struct arena *arena)
 static void
 run_clear(struct arena *arena, char *from)
 {
-    size_t ahead = (size_t)(arena->bump - (char *)arena->chunks) / 2;
+    size_t ahead = (size_t)(arena->bump - (char *)arena->chunks);
     size_t left = (size_t)(arena->end - arena->bump);
 
     if (arena->zeroed > from)

@@ -76,6 +76,7 @@
 #define ARENA_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define ARENA_COLD __attribute__((noinline, cold))
 #define ARENA_NOINLINE __attribute__((noinline))
+#define ARENA_INLINE inline __attribute__((always_inline))
 
 /* Of variables that the shortest ways read: no table of addresses between. */
 #define ARENA_HIDDEN __attribute__((visibility("hidden")))
@@ -108,8 +109,12 @@ struct chunk;
 struct hold;
 struct thread;
 
-/* Owner of what no thread owns; odd numbers are serials of threads. */
+/* Owner of what no thread owns; odd numbers are serials of threads, or what
+ * stands for them as owner of an arena that was just opened: plain, open, and
+ * nothing was done with it yet. */
 #define ARENA_NOBODY ((uint64_t)2)
+#define ARENA_SERIALS 4 /* apart from one thread to the next */
+#define ARENA_FRESH(serial) ((serial) - 2)
 
 enum arena_state {
     ARENA_OPEN = 1u,    /* not closed */
@@ -135,8 +140,9 @@ enum arena_state {
  * arena's stripe lock.
  */
 struct arena {
-    /* Serial of the thread that may allocate without asking; ARENA_NOBODY
-     * when closed, and for all kinds but confined.  Auto: the tag word. */
+    /* Serial of the thread that may allocate without asking, ARENA_FRESH of
+     * it before the first block; ARENA_NOBODY when closed, and for all kinds
+     * but confined.  Auto: the tag word. */
     _Atomic uint64_t owner;
     void *chunks; /* newest first; auto: the newest part of the ring */
     char *bump;   /* next free byte, a multiple of the granule */

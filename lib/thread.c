@@ -44,7 +44,7 @@ static struct {
     struct thread *unused, *ending;
     _Atomic size_t endings; /* on the list; read without the lock */
 } threads = {.once = PTHREAD_ONCE_INIT,
-             .last_serial = 1,
+             .last_serial = ARENA_SERIALS - 1,
              .lock = PTHREAD_MUTEX_INITIALIZER};
 
 struct thread *
@@ -303,7 +303,8 @@ arenap_thread_bind(void)
     /* In a child: those of a thread that it does not have. */
     arenap_scope_drop(self);
     arenap_tls.record = self;
-    arenap_tls.serial = atomic_fetch_add(&threads.last_serial, 2) + 2;
+    arenap_tls.serial =
+        atomic_fetch_add(&threads.last_serial, ARENA_SERIALS) + ARENA_SERIALS;
     arena_self_ = arenap_tls.serial;
     atomic_store_explicit(&self->serial, arenap_tls.serial,
                           memory_order_release);

@@ -71,16 +71,17 @@ struct dropping {
 struct thread {
     /* --- what the fast paths touch --- */
     _Atomic uint64_t serial; /* 0: nobody's */
+    uint64_t plain; /* how arenas begin that are opened the short way */
+    struct chunk_cache cache;
+    struct control_ring ring;
     uint64_t stamp_due; /* by then, as ring.taken counts, it is too old */
     uint64_t stamp;     /* coarse clock, ns */
-    struct chunk_cache cache;
     struct counts counts[POOLS];
     /* Free collected blocks, by granules; good for one cycle. */
     void *list[LIST_KINDS][LIST_CLASSES];
     uint64_t list_cycle; /* collections by then */
     struct bins bins;    /* free heap blocks at hand */
     struct piece piece[THREAD_PIECES];
-    struct control_ring ring;
     struct cell *cells; /* free ones; see cell.h */
     /* See handshake.h. */
     _Atomic(const struct arena *) accessing[THREAD_ACCESSES];
@@ -122,7 +123,7 @@ struct arenap_tls {
     volatile uint32_t stops; /* how often it was */
 };
 
-extern ARENA_TLS struct arenap_tls arenap_tls;
+extern ARENA_HIDDEN ARENA_TLS struct arenap_tls arenap_tls;
 /* arena_self_ of arena/segment.h is its serial, too. */
 
 /* Bind a record to the calling thread; NULL when the system refuses. */
