@@ -109,7 +109,7 @@ explicit_own(struct arena *arena, arena_kind_t kind)
 
     ARENA_ASSERT(arenap_explicit_reserved(arena) == 0);
     ARENA_ASSERT(arena->owner_serial == arenap_tls.serial);
-    ARENA_ASSERT(arena->marks == NULL);
+    ARENA_ASSERT(arena->marks == NULL && arena->lease == 0);
     ARENA_ASSERT(atomic_load(&arena->requested) == 0);
     ARENA_ASSERT(atomic_load(&arena->blocks) == 0);
     ARENA_ASSERT(arena->children == NULL && arena->actions == NULL);
@@ -442,6 +442,9 @@ alloc_other(struct arena *arena, uint64_t owner, size_t size, bool zero)
         if (ARENA_LIKELY(size - 1 < CHUNK_ROOM))
             block = arenap_explicit_first(arenap_tls.record, arena, size,
                                           zero);
+    } else if (owner == ARENA_LENT(arenap_tls.serial)) {
+        if (run_fits(arena, size, zero ? arena->zeroed : arena->end))
+            block = run_take(arena, size);
     } else if (owner != arenap_tls.serial) {
         block = alloc_piece(arena, size);
     }

@@ -8,6 +8,7 @@
 #include "cell.h"
 #include "chunk.h"
 #include "control.h"
+#include "cursor.h"
 #include "error.h"
 #include "explicit.h"
 #include "handshake.h"
@@ -134,6 +135,7 @@ arenap_closing_mark(struct closing *closing)
         /* What it gives back is taken off its parent's limit. */
         if (a->parent != NULL)
             atomic_fetch_add(&a->parent->users, 1);
+        arenap_cursor_revoke(a);
         atomic_store(&a->owner, ARENA_NOBODY);
         a->bump = a->end = a->zeroed = NULL;
         a->closes++;
@@ -291,11 +293,13 @@ close_longer(struct arena *arena)
 {
     uint64_t owner =
         atomic_load_explicit(&arena->owner, memory_order_relaxed);
+    uint64_t serial = arenap_tls.serial;
 
-    if ((owner != arenap_tls.serial
-         && owner != ARENA_FRESH(arenap_tls.serial))
+    if ((owner != serial && owner != ARENA_FRESH(serial)
+         && owner != ARENA_LENT(serial))
         || (arena->flags & ARENA_PLAIN) == 0)
         return close_slow(arena);
+    arenap_cursor_revoke(arena);
     close_mark_plain(arena);
     return close_plain(arena);
 }

@@ -83,6 +83,7 @@ struct thread {
     struct bins bins;    /* free heap blocks at hand */
     struct piece piece[THREAD_PIECES];
     struct cell *cells; /* free ones; see cell.h */
+    uint64_t leases;    /* of cursors, so far */
     /* See handshake.h. */
     _Atomic(const struct arena *) accessing[THREAD_ACCESSES];
     /* --- the rest --- */
