@@ -197,10 +197,21 @@ arena_confined(void)
     return confined_short(self);
 }
 
+/* The ring counts all that it gives as confined; so one less is. */
 arena_t *
 arena_shared(void)
 {
-    return explicit_open(ARENA_SHARED);
+    struct thread *self = arenap_tls.record;
+    struct arena *arena;
+
+    if (ARENA_UNLIKELY(self == NULL || !arenap_control_can_pop(&self->ring)))
+        return explicit_open(ARENA_SHARED);
+    arenap_count(&self->counts[ARENA_CONFINED].count, (size_t)0 - 1);
+    arena = arenap_control_pop(&self->ring);
+    arenap_count(&self->counts[ARENA_SHARED].count, 1);
+    explicit_init(arena, explicit_word(self, ARENA_SHARED, ARENA_OPEN));
+    explicit_own(arena, ARENA_SHARED);
+    return arena;
 }
 
 arena_t *
@@ -387,36 +398,12 @@ alloc_slow(struct arena *arena, size_t size, size_t align, bool zero)
 
 /* --- Allocation: the fast half --- */
 
-/* From a piece that this thread has of the arena.  Its bytes are zero. */
-static inline void *
-alloc_piece(struct arena *arena, size_t size)
-{
-    struct thread *self = arenap_tls.record;
-    struct piece *piece;
-    char *block;
-
-    if (ARENA_UNLIKELY(self == NULL))
-        return NULL;
-    piece = arenap_piece_of(self, arena);
-    if (!arenap_piece_fits(piece, arena)
-        || size - 1 >= (size_t)(piece->end - piece->bump))
-        return NULL;
-    block = piece->bump;
-    piece->bump = block + arenap_round_up(size, ARENA_GRANULE);
-    atomic_store_explicit(
-        &piece->tally,
-        atomic_load_explicit(&piece->tally, memory_order_relaxed) + size
-            + TALLY_BLOCK,
-        memory_order_relaxed);
-    return block;
-}
-
 /* Does a block fit between bump and a limit?  Not if it is of size 0, or so
  * large that its end wraps: those take the long way. */
 static ARENA_INLINE bool
-run_fits(const struct arena *arena, size_t size, const char *limit)
+run_fits(const char *bump, size_t size, const char *limit)
 {
-    uintptr_t start = (uintptr_t)arena->bump;
+    uintptr_t start = (uintptr_t)bump;
     uintptr_t end = start + arenap_round_up(size, ARENA_GRANULE);
 
     return ARENA_LIKELY(end > start) && ARENA_LIKELY(end <= (uintptr_t)limit);
@@ -432,24 +419,67 @@ run_take(struct arena *arena, size_t size)
     return block;
 }
 
+/* The piece that this thread has of an arena, or NULL. */
+static ARENA_INLINE struct piece *
+piece_find(const struct arena *arena)
+{
+    struct thread *self = arenap_tls.record;
+    struct piece *piece;
+
+    if (ARENA_LIKELY(arenap_tls.shared == arena))
+        return arenap_tls.piece;
+    if (ARENA_UNLIKELY(self == NULL))
+        return NULL;
+    piece = arenap_piece_of(self, arena);
+    if (atomic_load_explicit(&piece->arena, memory_order_relaxed) != arena)
+        return NULL;
+    arenap_tls.shared = arena;
+    arenap_tls.piece = piece;
+    return piece;
+}
+
+/* From such a piece, if it is of this state of the arena.  Its bytes are
+ * zero. */
+static ARENA_INLINE void *
+alloc_piece(struct arena *arena, size_t size)
+{
+    struct piece *piece = piece_find(arena);
+    char *block;
+
+    if (ARENA_UNLIKELY(
+            piece == NULL
+            || atomic_load_explicit(&piece->epoch, memory_order_relaxed)
+                   != atomic_load_explicit(&arena->epoch,
+                                           memory_order_acquire)
+            || !run_fits(piece->bump, size, piece->end)))
+        return NULL;
+    block = piece->bump;
+    piece->bump = block + arenap_round_up(size, ARENA_GRANULE);
+    arenap_count(&piece->tally, size + TALLY_BLOCK);
+    return block;
+}
+
 /* Where the run of the arena, if it is the thread's, has no room. */
 static ARENA_INLINE void *
 alloc_other(struct arena *arena, uint64_t owner, size_t size, bool zero)
 {
-    void *block = NULL;
+    void *block;
 
-    if (ARENA_LIKELY(owner == ARENA_FRESH(arenap_tls.serial))) {
-        if (ARENA_LIKELY(size - 1 < CHUNK_ROOM))
-            block = arenap_explicit_first(arenap_tls.record, arena, size,
-                                          zero);
-    } else if (owner == ARENA_LENT(arenap_tls.serial)) {
-        if (run_fits(arena, size, zero ? arena->zeroed : arena->end))
-            block = run_take(arena, size);
-    } else if (owner != arenap_tls.serial) {
+    if (owner == ARENA_NOBODY) {
         block = alloc_piece(arena, size);
+        if (ARENA_LIKELY(block != NULL))
+            return block;
+    } else if (ARENA_LIKELY(owner == ARENA_FRESH(arenap_tls.serial))) {
+        if (ARENA_LIKELY(size - 1 < CHUNK_ROOM)
+            && ARENA_LIKELY((block = arenap_explicit_first(
+                                 arenap_tls.record, arena, size, zero))
+                            != NULL))
+            return block;
+    } else if (owner == ARENA_LENT(arenap_tls.serial)
+               && run_fits(arena->bump, size,
+                           zero ? arena->zeroed : arena->end)) {
+        return run_take(arena, size);
     }
-    if (ARENA_LIKELY(block != NULL))
-        return block;
     return alloc_slow(arena, size, ARENA_GRANULE, zero);
 }
 
@@ -462,7 +492,7 @@ arena_alloc(arena_t *arena, size_t size)
         return alloc_slow(arena, size, ARENA_GRANULE, true);
     owner = atomic_load_explicit(&arena->owner, memory_order_relaxed);
     if (ARENA_LIKELY(owner == arenap_tls.serial)
-        && run_fits(arena, size, arena->zeroed))
+        && run_fits(arena->bump, size, arena->zeroed))
         return run_take(arena, size);
     return alloc_other(arena, owner, size, true);
 }
@@ -476,7 +506,7 @@ arena_alloc_uninit(arena_t *arena, size_t size)
         return alloc_slow(arena, size, ARENA_GRANULE, false);
     owner = atomic_load_explicit(&arena->owner, memory_order_relaxed);
     if (ARENA_LIKELY(owner == arenap_tls.serial)
-        && run_fits(arena, size, arena->end))
+        && run_fits(arena->bump, size, arena->end))
         return run_take(arena, size);
     return alloc_other(arena, owner, size, false);
 }

@@ -372,7 +372,9 @@ static inline void
 chunk_count(struct thread *self, struct arena *arena, size_t charge)
 {
     arenap_count(&self->counts[arena->kind].reserved, charge);
-    if (arena->kind == ARENA_CONFINED)
+    /* Others change it at the same time only inside the arena: so where there
+     * are none, and no more can come, one thread alone does. */
+    if (arena->kind == ARENA_CONFINED || atomic_load(&arena->users) == 0)
         atomic_store_explicit(&arena->reserved,
                               arenap_explicit_reserved(arena) + charge,
                               memory_order_relaxed);

@@ -173,7 +173,7 @@ arenap_piece_of(struct thread *self, const struct arena *arena)
 {
     uintptr_t a = (uintptr_t)arena;
 
-    return &self->piece[(a >> 6 ^ a >> 9) % THREAD_PIECES];
+    return &self->piece[(a ^ a >> 3) / sizeof(struct piece) % THREAD_PIECES];
 }
 
 /* Does the piece belong to this state of this arena? */
@@ -187,7 +187,7 @@ arenap_piece_fits(const struct piece *piece, const struct arena *arena)
 }
 
 /* How far to clear ahead, and how much a piece takes: from the first to the
- * last, doubling. */
+ * last, growing. */
 #define AHEAD_FIRST ((size_t)256)
 #define AHEAD_LAST ((size_t)4096)
 

@@ -35,7 +35,7 @@ struct piece {
     char *bump, *end;
     _Atomic uint64_t tally; /* as in struct arena */
     size_t next_size;
-};
+} __attribute__((aligned(64)));
 
 #define THREAD_PIECES 8
 
@@ -118,6 +118,10 @@ struct thread {
 struct arenap_tls {
     uint64_t serial;       /* 0: not bound */
     struct thread *record; /* NULL: not bound */
+    /* The piece of the shared arena that was used last; of no arena when that
+     * is NULL.  Then the piece says the same. */
+    const struct arena *shared;
+    struct piece *piece;
     bool ended;
     bool stopped;            /* inside the handler of stop.c */
     bool asleep;             /* by stop.c */
