@@ -3,8 +3,9 @@
  *
  * A chunk is a run of whole pages of the page map.  Its header is at its
  * start.  Chunks of the standard classes are kept for reuse in a cache of the
- * thread that freed them, last in first out; others, and what does not fit
- * the cache, go back to the system at once.
+ * thread that freed them, last in first out; one that does not fit displaces
+ * larger ones, or any of another class.  Others, and what does not fit then,
+ * go back to the system at once.
  *
  * Invariant: a chunk's charge is reserved in the budget as long as it exists.
  * While an arena has it, it is also counted under the arena's kind; what is
@@ -24,7 +25,8 @@ struct thread;
  * that the system's heap has no gaps between neighbours. */
 #define CHUNK_CLASSES 6
 #define CHUNK_MALLOC_HEADER ((size_t)16)
-#define CHUNK_CACHE_BYTES ((size_t)192 * 1024)
+/* Twice what an arena has by the time that its chunks are of the last class. */
+#define CHUNK_CACHE_BYTES ((size_t)512 * 1024)
 #define CHUNK_FIRSTS ((size_t)16)
 
 enum chunk_source {
@@ -41,7 +43,8 @@ struct chunk {
     size_t charge;      /* bytes reserved in the budget */
     void *base;         /* what to free */
     size_t length;      /* bytes of the page map from the chunk's address */
-    pagemap_slot *slot; /* of its only page; NULL if it has several */
+    pagemap_slot *slot; /* of a standard class: of its pages, if they follow
+                         * one another; else NULL */
     uint8_t class;      /* CHUNK_CLASSES: none */
     uint8_t source;     /* enum chunk_source */
     bool zeroed;        /* the room was zero when the chunk was made */
