@@ -25,7 +25,7 @@ struct thread;
  * that the system's heap has no gaps between neighbours. */
 #define CHUNK_CLASSES 6
 #define CHUNK_MALLOC_HEADER ((size_t)16)
-/* Twice what an arena has by the time that its chunks are of the last class. */
+/* Twice what an arena has when its chunks begin to be of the last class. */
 #define CHUNK_CACHE_BYTES ((size_t)512 * 1024)
 #define CHUNK_FIRSTS ((size_t)16)
 
