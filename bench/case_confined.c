@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include <arena.h>
+#include <arena/inline.h>
 
 #include "bench.h"
 #ifdef HAVE_APR
@@ -47,6 +48,34 @@ run_arena_zeroed(size_t loops)
 
         for (int i = 0; i < BLOCKS; i++)
             bench_touch(arena_alloc(a, SIZE));
+        arena_close(a);
+    }
+}
+
+static void
+run_cursor_uninit(size_t loops)
+{
+    while (loops-- > 0) {
+        arena_t *a = bench_need(arena_confined(), "arena_confined");
+        arena_cursor_t cursor = arena_cursor(a);
+
+        for (int i = 0; i < BLOCKS; i++)
+            bench_touch(arena_cursor_alloc_uninit(&cursor, SIZE));
+        arena_cursor_end(&cursor);
+        arena_close(a);
+    }
+}
+
+static void
+run_cursor_zeroed(size_t loops)
+{
+    while (loops-- > 0) {
+        arena_t *a = bench_need(arena_confined(), "arena_confined");
+        arena_cursor_t cursor = arena_cursor(a);
+
+        for (int i = 0; i < BLOCKS; i++)
+            bench_touch(arena_cursor_alloc(&cursor, SIZE));
+        arena_cursor_end(&cursor);
         arena_close(a);
     }
 }
@@ -163,21 +192,35 @@ run_calloc(size_t loops)
     }
 }
 
-/* --- By hand: one chunk, allocated before and used again by each arena --- */
+/* --- By hand: one chunk, allocated before and used again by each arena ---
+ *
+ * In a structure that other code knows of, as an arena is that is handed from
+ * function to function; and in variables of one loop, which compilers keep in
+ * registers. */
+
+struct by_hand {
+    char *next, *end;
+};
 
 static char *chunk;
+static struct by_hand *by_hand;
 
 static void
 bump_begin(void)
 {
+    if (chunk != NULL)
+        return;
     chunk = bench_need(malloc(CHUNK), "malloc");
+    by_hand = bench_need(malloc(sizeof *by_hand), "malloc");
 }
 
 static void
 bump_end(void)
 {
+    free(by_hand);
     free(chunk);
     chunk = NULL;
+    by_hand = NULL;
 }
 
 static inline void *
@@ -215,6 +258,27 @@ run_bump_zeroed(size_t loops)
     }
 }
 
+static void
+run_bump_known(size_t loops)
+{
+    while (loops-- > 0) {
+        *by_hand = (struct by_hand){chunk, chunk + CHUNK};
+        for (int i = 0; i < BLOCKS; i++)
+            bench_touch(bump(&by_hand->next, by_hand->end));
+    }
+}
+
+static void
+run_bump_known_zeroed(size_t loops)
+{
+    while (loops-- > 0) {
+        *by_hand = (struct by_hand){chunk, chunk + CHUNK};
+        for (int i = 0; i < BLOCKS; i++)
+            bench_touch(
+                memset(bump(&by_hand->next, by_hand->end), 0, SIZE));
+    }
+}
+
 /* --- The case --- */
 
 static const char raw[] = "contents not defined";
@@ -223,6 +287,8 @@ static const char zeroed[] = "zero-filled";
 static const struct bench_impl impls[] = {
     {"libarena arena_alloc_uninit", raw, BENCH_OURS, BLOCKS, NULL,
      run_arena_uninit, NULL},
+    {"libarena arena_cursor_alloc_uninit", raw, BENCH_OURS, BLOCKS, NULL,
+     run_cursor_uninit, NULL},
 #ifdef HAVE_APR
     {"APR apr_palloc", raw, BENCH_PEER, BLOCKS, apr_begin, run_apr, NULL},
     {"APR apr_palloc, own allocator", raw, BENCH_PEER, BLOCKS, apr_begin,
@@ -231,9 +297,13 @@ static const struct bench_impl impls[] = {
     {"glibc obstack_alloc", raw, BENCH_PEER, BLOCKS, NULL, run_obstack, NULL},
     {"malloc and free", raw, BENCH_PEER, BLOCKS, NULL, run_malloc, NULL},
     {"inline bump in one 64 KiB chunk", raw, BENCH_REFERENCE, BLOCKS,
+     bump_begin, run_bump_known, bump_end},
+    {"the same, in variables of the loop", raw, BENCH_REFERENCE, BLOCKS,
      bump_begin, run_bump, bump_end},
     {"libarena arena_alloc", zeroed, BENCH_OURS, BLOCKS, NULL, run_arena_zeroed,
      NULL},
+    {"libarena arena_cursor_alloc", zeroed, BENCH_OURS, BLOCKS, NULL,
+     run_cursor_zeroed, NULL},
 #ifdef HAVE_APR
     {"APR apr_pcalloc", zeroed, BENCH_PEER, BLOCKS, apr_begin, run_apr_zeroed,
      NULL},
@@ -244,6 +314,8 @@ static const struct bench_impl impls[] = {
      run_obstack_zeroed, NULL},
     {"calloc and free", zeroed, BENCH_PEER, BLOCKS, NULL, run_calloc, NULL},
     {"inline bump in one 64 KiB chunk, memset", zeroed, BENCH_REFERENCE, BLOCKS,
+     bump_begin, run_bump_known_zeroed, bump_end},
+    {"the same, in variables of the loop", zeroed, BENCH_REFERENCE, BLOCKS,
      bump_begin, run_bump_zeroed, bump_end},
 };
 

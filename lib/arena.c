@@ -54,18 +54,31 @@ arena_implicit(void)
 
 /* --- Opening --- */
 
+/* What begins a control block, from kind up to epoch, as one word. */
+static uint64_t
+explicit_word(const struct thread *self, arena_kind_t kind, uint8_t state)
+{
+    const struct {
+        uint8_t kind, flags, growth, state;
+        uint32_t born;
+    } fields = {(uint8_t)kind, kind == ARENA_CONFINED ? ARENA_PLAIN : 0, 0,
+                state, (uint32_t)(self->stamp >> ARENA_TICK_SHIFT)};
+    uint64_t word;
+
+    _Static_assert(sizeof word == sizeof fields
+                       && offsetof(struct arena, epoch)
+                              == offsetof(struct arena, kind) + sizeof word,
+                   "one store writes all five");
+    memcpy(&word, &fields, sizeof word);
+    return word;
+}
+
 /* Reading the clock costs as much as opening: in a burst it is read once in
  * a while. */
 #define STAMP_BURST 128
 #define STAMP_FRESH 1000000u /* ns */
 
-static inline bool
-stamp_is_old(const struct thread *self)
-{
-    return self->ring.taken.all >= self->stamp_due;
-}
-
-static ARENA_NOINLINE void
+static void
 stamp_read(struct thread *self)
 {
     uint64_t now = arenap_os_coarse();
@@ -73,47 +86,40 @@ stamp_read(struct thread *self)
     self->stamp_due = self->ring.taken.all
                       + (now - self->stamp < STAMP_FRESH ? STAMP_BURST : 0);
     self->stamp = now;
+    self->plain = explicit_word(self, ARENA_CONFINED, ARENA_OPEN);
 }
 
 /* Set what the first line of a control block has, but for the owner; the rest
  * is as in one never used: who closes an arena sees to that. */
 static inline void
-explicit_init(struct thread *self, struct arena *arena, arena_kind_t kind,
-              uint8_t state)
+explicit_init(struct arena *arena, uint64_t word)
 {
-    typedef uint64_t __attribute__((may_alias)) word;
-    const struct {
-        uint8_t kind, flags, growth, state;
-        uint32_t born;
-    } fields = {(uint8_t)kind, kind == ARENA_CONFINED ? ARENA_PLAIN : 0, 0,
-                state, (uint32_t)(self->stamp >> ARENA_TICK_SHIFT)};
-    uint64_t bits;
+    typedef uint64_t __attribute__((may_alias)) any;
 
-    _Static_assert(offsetof(struct arena, epoch)
-                       == offsetof(struct arena, kind) + sizeof fields,
-                   "one store writes all five");
     memset(&arena->chunks, 0,
            offsetof(struct arena, kind) - offsetof(struct arena, chunks));
-    memcpy(&bits, &fields, sizeof bits);
-    __atomic_store_n((word *)(void *)&arena->kind, bits, __ATOMIC_RELEASE);
+    __atomic_store_n((any *)(void *)&arena->kind, word, __ATOMIC_RELEASE);
 }
 
 /* The owner comes last: from then on the fast paths work. */
 static inline void
 explicit_own(struct arena *arena, arena_kind_t kind)
 {
+    uint64_t owner = ARENA_NOBODY;
+
     ARENA_ASSERT(arenap_explicit_reserved(arena) == 0);
     ARENA_ASSERT(arena->owner_serial == arenap_tls.serial);
-    ARENA_ASSERT(arena->marks == NULL);
+    ARENA_ASSERT(arena->marks == NULL && arena->lease == 0);
     ARENA_ASSERT(atomic_load(&arena->requested) == 0);
     ARENA_ASSERT(atomic_load(&arena->blocks) == 0);
     ARENA_ASSERT(arena->children == NULL && arena->actions == NULL);
     ARENA_ASSERT(arena->holds == NULL && arena->users == 0);
     ARENA_ASSERT(!arena->orphan && !arena->gathered);
-    atomic_store_explicit(&arena->owner,
-                          kind == ARENA_CONFINED ? arenap_tls.serial
-                                                 : ARENA_NOBODY,
-                          memory_order_release);
+    if (kind == ARENA_CONFINED)
+        owner = (arena->flags & ARENA_PLAIN) != 0
+                    ? ARENA_FRESH(arenap_tls.serial)
+                    : arenap_tls.serial;
+    atomic_store_explicit(&arena->owner, owner, memory_order_release);
 }
 
 /* A control block that is ready to be published. */
@@ -126,9 +132,10 @@ explicit_make(struct thread *self, arena_kind_t kind)
         arenap_fail_system(sizeof *arena);
         return NULL;
     }
-    if (stamp_is_old(self))
+    if (self->ring.taken.all >= self->stamp_due)
         stamp_read(self);
-    explicit_init(self, arena, kind, 0);
+    arenap_control_plan(&self->ring, self->stamp_due);
+    explicit_init(arena, explicit_word(self, kind, 0));
     atomic_store_explicit(&arena->reserved, 0, memory_order_relaxed);
     arena->owner_serial = arenap_tls.serial;
     return arena;
@@ -158,28 +165,53 @@ explicit_open(arena_kind_t kind)
     return arena;
 }
 
-arena_t *
-arena_confined(void)
+/* The short way; the ring counts it. */
+static inline struct arena *
+confined_short(struct thread *self)
 {
-    struct thread *self = arenap_tls.record;
-    struct arena *arena;
+    struct arena *arena = arenap_control_pop(&self->ring);
 
-    /* The short way; the ring counts it. */
-    if (ARENA_UNLIKELY(self == NULL
-                       || arenap_control_count(&self->ring)
-                              <= ARENA_CONTROL_RING
-                       || stamp_is_old(self)))
-        return explicit_open(ARENA_CONFINED);
-    arena = arenap_control_pop(&self->ring);
-    explicit_init(self, arena, ARENA_CONFINED, ARENA_OPEN);
+    explicit_init(arena, self->plain);
     explicit_own(arena, ARENA_CONFINED);
     return arena;
 }
 
+static ARENA_NOINLINE struct arena *
+confined_longer(struct thread *self)
+{
+    if (self != NULL && self->ring.taken.all < self->stamp_due) {
+        arenap_control_plan(&self->ring, self->stamp_due);
+        if (arenap_control_can_pop(&self->ring))
+            return confined_short(self);
+    }
+    return explicit_open(ARENA_CONFINED);
+}
+
+arena_t *
+arena_confined(void)
+{
+    struct thread *self = arenap_tls.record;
+
+    if (ARENA_UNLIKELY(self == NULL || !arenap_control_can_pop(&self->ring)))
+        return confined_longer(self);
+    return confined_short(self);
+}
+
+/* The ring counts all that it gives as confined; so one less is. */
 arena_t *
 arena_shared(void)
 {
-    return explicit_open(ARENA_SHARED);
+    struct thread *self = arenap_tls.record;
+    struct arena *arena;
+
+    if (ARENA_UNLIKELY(self == NULL || !arenap_control_can_pop(&self->ring)))
+        return explicit_open(ARENA_SHARED);
+    arenap_count(&self->counts[ARENA_CONFINED].count, (size_t)0 - 1);
+    arena = arenap_control_pop(&self->ring);
+    arenap_count(&self->counts[ARENA_SHARED].count, 1);
+    explicit_init(arena, explicit_word(self, ARENA_SHARED, ARENA_OPEN));
+    explicit_own(arena, ARENA_SHARED);
+    return arena;
 }
 
 arena_t *
@@ -341,14 +373,6 @@ arenap_usable(const struct thread *self, const struct arena *arena)
     return 0;
 }
 
-/* Confined, open, and owned by the calling thread? */
-static inline bool
-is_mine(const struct arena *arena)
-{
-    return atomic_load_explicit(&arena->owner, memory_order_relaxed)
-           == arenap_tls.serial;
-}
-
 ARENA_NOINLINE static void *
 alloc_slow(struct arena *arena, size_t size, size_t align, bool zero)
 {
@@ -383,47 +407,19 @@ alloc_slow(struct arena *arena, size_t size, size_t align, bool zero)
 
 /* --- Allocation: the fast half --- */
 
-/* Where the run of an arena of the calling thread has no room. */
-static ARENA_NOINLINE void *
-alloc_mine(struct arena *arena, size_t size, bool zero)
+/* Does a block fit between bump and a limit?  Not if it is of size 0, or so
+ * large that its end wraps: those take the long way. */
+static ARENA_INLINE bool
+run_fits(const char *bump, size_t size, const char *limit)
 {
-    void *block;
+    uintptr_t start = (uintptr_t)bump;
+    uintptr_t end = start + arenap_round_up(size, ARENA_GRANULE);
 
-    if (ARENA_LIKELY(arenap_explicit_is_short(arena) && arena->chunks == NULL
-                     && size - 1 < CHUNK_ROOM)) {
-        block = arenap_explicit_first(arenap_tls.record, arena, size, zero);
-        if (ARENA_LIKELY(block != NULL))
-            return block;
-    }
-    return alloc_slow(arena, size, ARENA_GRANULE, zero);
+    return ARENA_LIKELY(end > start) && ARENA_LIKELY(end <= (uintptr_t)limit);
 }
 
-/* From a piece that this thread has of the arena.  Its bytes are zero. */
-static inline void *
-alloc_piece(struct arena *arena, size_t size)
-{
-    struct thread *self = arenap_tls.record;
-    struct piece *piece;
-    char *block;
-
-    if (ARENA_UNLIKELY(self == NULL))
-        return NULL;
-    piece = arenap_piece_of(self, arena);
-    if (!arenap_piece_fits(piece, arena)
-        || size - 1 >= (size_t)(piece->end - piece->bump))
-        return NULL;
-    block = piece->bump;
-    piece->bump = block + arenap_round_up(size, ARENA_GRANULE);
-    atomic_store_explicit(
-        &piece->tally,
-        atomic_load_explicit(&piece->tally, memory_order_relaxed) + size
-            + TALLY_BLOCK,
-        memory_order_relaxed);
-    return block;
-}
-
-static inline void *
-take(struct arena *arena, size_t size)
+static ARENA_INLINE void *
+run_take(struct arena *arena, size_t size)
 {
     char *block = arena->bump;
 
@@ -432,42 +428,96 @@ take(struct arena *arena, size_t size)
     return block;
 }
 
-void *
-arena_alloc(arena_t *arena, size_t size)
+/* The piece that this thread has of an arena, or NULL. */
+static ARENA_INLINE struct piece *
+piece_find(const struct arena *arena)
+{
+    struct thread *self = arenap_tls.record;
+    struct piece *piece;
+
+    if (ARENA_LIKELY(arenap_tls.shared == arena))
+        return arenap_tls.piece;
+    if (ARENA_UNLIKELY(self == NULL))
+        return NULL;
+    piece = arenap_piece_of(self, arena);
+    if (atomic_load_explicit(&piece->arena, memory_order_relaxed) != arena)
+        return NULL;
+    arenap_tls.shared = arena;
+    arenap_tls.piece = piece;
+    return piece;
+}
+
+/* From such a piece, if it is of this state of the arena.  Its bytes are
+ * zero. */
+static ARENA_INLINE void *
+alloc_piece(struct arena *arena, size_t size)
+{
+    struct piece *piece = piece_find(arena);
+    char *block;
+
+    if (ARENA_UNLIKELY(
+            piece == NULL
+            || atomic_load_explicit(&piece->epoch, memory_order_relaxed)
+                   != atomic_load_explicit(&arena->epoch,
+                                           memory_order_acquire)
+            || !run_fits(piece->bump, size, piece->end)))
+        return NULL;
+    block = piece->bump;
+    piece->bump = block + arenap_round_up(size, ARENA_GRANULE);
+    arenap_count(&piece->tally, size + TALLY_BLOCK);
+    return block;
+}
+
+/* Where the run of the arena, if it is the thread's, has no room. */
+static ARENA_INLINE void *
+alloc_other(struct arena *arena, uint64_t owner, size_t size, bool zero)
 {
     void *block;
 
-    /* size - 1: a block of size 0 takes the long way. */
-    if (ARENA_LIKELY(arena != NULL)) {
-        if (ARENA_LIKELY(is_mine(arena))) {
-            /* Blocks taken without clearing leave zeroed behind. */
-            if (ARENA_LIKELY(arena->zeroed > arena->bump
-                             && size - 1
-                                    < (size_t)(arena->zeroed - arena->bump)))
-                return take(arena, size);
-            return alloc_mine(arena, size, true);
-        }
-        if ((block = alloc_piece(arena, size)) != NULL)
+    if (owner == ARENA_NOBODY) {
+        block = alloc_piece(arena, size);
+        if (ARENA_LIKELY(block != NULL))
             return block;
+    } else if (ARENA_LIKELY(owner == ARENA_FRESH(arenap_tls.serial))) {
+        if (ARENA_LIKELY(size - 1 < CHUNK_ROOM)
+            && ARENA_LIKELY((block = arenap_explicit_first(
+                                 arenap_tls.record, arena, size, zero))
+                            != NULL))
+            return block;
+    } else if (owner == ARENA_LENT(arenap_tls.serial)
+               && run_fits(arena->bump, size,
+                           zero ? arena->zeroed : arena->end)) {
+        return run_take(arena, size);
     }
-    return alloc_slow(arena, size, ARENA_GRANULE, true);
+    return alloc_slow(arena, size, ARENA_GRANULE, zero);
+}
+
+void *
+arena_alloc(arena_t *arena, size_t size)
+{
+    uint64_t owner;
+
+    if (ARENA_UNLIKELY(arena == NULL))
+        return alloc_slow(arena, size, ARENA_GRANULE, true);
+    owner = atomic_load_explicit(&arena->owner, memory_order_relaxed);
+    if (ARENA_LIKELY(owner == arenap_tls.serial)
+        && run_fits(arena->bump, size, arena->zeroed))
+        return run_take(arena, size);
+    return alloc_other(arena, owner, size, true);
 }
 
 void *
 arena_alloc_uninit(arena_t *arena, size_t size)
 {
-    void *block;
+    uint64_t owner;
 
-    if (ARENA_LIKELY(arena != NULL)) {
-        if (ARENA_LIKELY(is_mine(arena))) {
-            if (ARENA_LIKELY(size - 1 < (size_t)(arena->end - arena->bump)))
-                return take(arena, size);
-            return alloc_mine(arena, size, false);
-        }
-        if ((block = alloc_piece(arena, size)) != NULL)
-            return block;
-    }
-    return alloc_slow(arena, size, ARENA_GRANULE, false);
+    if (ARENA_UNLIKELY(arena == NULL))
+        return alloc_slow(arena, size, ARENA_GRANULE, false);
+    owner = atomic_load_explicit(&arena->owner, memory_order_relaxed);
+    if (ARENA_LIKELY(owner == arenap_tls.serial)
+        && run_fits(arena->bump, size, arena->end))
+        return run_take(arena, size);
+    return alloc_other(arena, owner, size, false);
 }
 
 void *

@@ -39,7 +39,8 @@ void arenap_budget_release_quietly(size_t size);
 /* Serve waiters from what was released quietly. */
 void arenap_budget_serve(void);
 
-extern _Atomic uint32_t arenap_budget_waiting; /* length of the queue */
+/* Length of the queue. */
+extern ARENA_HIDDEN _Atomic uint32_t arenap_budget_waiting;
 
 /* Does anybody wait?  Then nothing should be cached. */
 static inline bool

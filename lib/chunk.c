@@ -172,7 +172,7 @@ stack_pop(struct chunk_cache *cache)
     if (n == 0)
         return NULL;
     arenap_counted_add(&cache->firsts, (uint64_t)0 - 1);
-    return cache->first[n - 1].chunk;
+    return cache->first[n - 1];
 }
 
 static bool
@@ -220,16 +220,52 @@ list_pop(struct chunk_cache *cache, unsigned class)
     return chunk;
 }
 
-static bool
-list_push(struct chunk_cache *cache, struct chunk *chunk)
+/* Make room for a chunk: of what is not of its class the largest goes, added
+ * to a list.  A thread that once had a large arena would cache nothing for
+ * its small ones otherwise. */
+static void
+lists_evict(struct chunk_cache *cache, const struct chunk *chunk,
+            struct chunk **evicted)
 {
-    if (arenap_cache_read(&cache->bytes) + chunk->charge > CHUNK_CACHE_BYTES
-        || arenap_budget_is_short())
+    for (unsigned class = CHUNK_CLASSES - 1; class > 0; class--)
+        while (class != chunk->class && cache->list[class] != NULL
+               && arenap_cache_read(&cache->bytes) + chunk->charge
+                      > CHUNK_CACHE_BYTES) {
+            struct chunk *one = list_pop(cache, class);
+
+            one->next = *evicted;
+            *evicted = one;
+        }
+}
+
+static bool
+list_push(struct chunk_cache *cache, struct chunk *chunk,
+          struct chunk **evicted)
+{
+    if (arenap_budget_is_short())
+        return false;
+    if (arenap_cache_read(&cache->bytes) + chunk->charge > CHUNK_CACHE_BYTES)
+        lists_evict(cache, chunk, evicted);
+    if (arenap_cache_read(&cache->bytes) + chunk->charge > CHUNK_CACHE_BYTES)
         return false;
     chunk->next = cache->list[chunk->class];
     cache->list[chunk->class] = chunk;
     arenap_cache_add(&cache->bytes, chunk->charge);
     return true;
+}
+
+static bool
+chunks_release(struct chunk *chunk)
+{
+    bool any = chunk != NULL;
+
+    while (chunk != NULL) {
+        struct chunk *next = chunk->next;
+
+        arenap_chunk_release(chunk);
+        chunk = next;
+    }
+    return any;
 }
 
 static struct chunk *
@@ -247,28 +283,16 @@ cache_take(struct chunk_cache *cache, unsigned class)
 static bool
 cache_give(struct chunk_cache *cache, struct chunk *chunk)
 {
+    struct chunk *evicted = NULL;
     bool fits;
 
     if (chunk->class == CHUNK_CLASSES || !arenap_cache_enter(cache))
         return false;
     fits = chunk->class == 0 ? stack_push(cache, chunk)
-                             : list_push(cache, chunk);
+                             : list_push(cache, chunk, &evicted);
     arenap_cache_leave(cache);
+    chunks_release(evicted);
     return fits;
-}
-
-static bool
-chunks_release(struct chunk *chunk)
-{
-    bool any = chunk != NULL;
-
-    while (chunk != NULL) {
-        struct chunk *next = chunk->next;
-
-        arenap_chunk_release(chunk);
-        chunk = next;
-    }
-    return any;
 }
 
 void
@@ -372,7 +396,9 @@ static inline void
 chunk_count(struct thread *self, struct arena *arena, size_t charge)
 {
     arenap_count(&self->counts[arena->kind].reserved, charge);
-    if (arena->kind == ARENA_CONFINED)
+    /* Others change it at the same time only inside the arena: so where there
+     * are none, and no more can come, one thread alone does. */
+    if (arena->kind == ARENA_CONFINED || atomic_load(&arena->users) == 0)
         atomic_store_explicit(&arena->reserved,
                               arenap_explicit_reserved(arena) + charge,
                               memory_order_relaxed);
@@ -384,10 +410,25 @@ chunk_count(struct thread *self, struct arena *arena, size_t charge)
 static inline void
 chunk_owner(struct chunk *chunk, struct arena *arena)
 {
-    if (ARENA_LIKELY(chunk->slot != NULL))
-        atomic_store_explicit(chunk->slot, arena, memory_order_release);
-    else
+    if (ARENA_UNLIKELY(chunk->slot == NULL)) {
         arenap_pagemap_set(chunk, chunk->length, arena);
+        return;
+    }
+    for (size_t i = 0; i < (size_t)1 << chunk->class; i++)
+        atomic_store_explicit(&chunk->slot[i], arena, memory_order_release);
+}
+
+/* The slots of the pages of a standard class, or NULL. */
+static pagemap_slot *
+chunk_slots(const struct chunk *chunk)
+{
+    size_t last = ((size_t)1 << chunk->class) - 1;
+    pagemap_slot *slot = arenap_pagemap_slot(chunk);
+
+    return arenap_pagemap_slot((const char *)chunk + last * ARENA_PAGE)
+                   == slot + last
+               ? slot
+               : NULL;
 }
 
 static inline struct chunk *
@@ -439,8 +480,7 @@ chunk_take_new(struct arena *arena, unsigned class)
     if (chunk == NULL || traced)
         return chunk;
     chunk->class = (uint8_t)class;
-    if (class == 0)
-        chunk->slot = arenap_pagemap_slot(chunk);
+    chunk->slot = chunk_slots(chunk);
     return chunk;
 }
 

@@ -3,8 +3,9 @@
  *
  * A chunk is a run of whole pages of the page map.  Its header is at its
  * start.  Chunks of the standard classes are kept for reuse in a cache of the
- * thread that freed them, last in first out; others, and what does not fit
- * the cache, go back to the system at once.
+ * thread that freed them, last in first out; one that does not fit displaces
+ * larger ones, or any of another class.  Others, and what does not fit then,
+ * go back to the system at once.
  *
  * Invariant: a chunk's charge is reserved in the budget as long as it exists.
  * While an arena has it, it is also counted under the arena's kind; what is
@@ -24,7 +25,8 @@ struct thread;
  * that the system's heap has no gaps between neighbours. */
 #define CHUNK_CLASSES 6
 #define CHUNK_MALLOC_HEADER ((size_t)16)
-#define CHUNK_CACHE_BYTES ((size_t)192 * 1024)
+/* Twice what an arena has when its chunks begin to be of the last class. */
+#define CHUNK_CACHE_BYTES ((size_t)512 * 1024)
 #define CHUNK_FIRSTS ((size_t)16)
 
 enum chunk_source {
@@ -41,7 +43,8 @@ struct chunk {
     size_t charge;      /* bytes reserved in the budget */
     void *base;         /* what to free */
     size_t length;      /* bytes of the page map from the chunk's address */
-    pagemap_slot *slot; /* of its only page; NULL if it has several */
+    pagemap_slot *slot; /* of a standard class: of its pages, if they follow
+                         * one another; else NULL */
     uint8_t class;      /* CHUNK_CLASSES: none */
     uint8_t source;     /* enum chunk_source */
     bool zeroed;        /* the room was zero when the chunk was made */
@@ -53,10 +56,13 @@ struct chunk {
  * barriers of os.h, which cost the thread no atomic operation.
  */
 enum {
-    CACHE_STRIPPED = 1u, /* its own thread empties the cache */
-    CACHE_STOLEN = 2u,   /* another one does */
-    CACHE_OFF = 4u       /* for good: this system has no heavy barrier */
+    CACHE_STRIPPED = 1u << 8, /* its own thread empties the cache */
+    CACHE_STOLEN = 2u << 8,   /* another one does */
+    CACHE_OFF = 4u << 8       /* for good: this system has no heavy barrier */
 };
+
+_Static_assert(CHUNK_FIRSTS < CACHE_STRIPPED,
+               "one comparison tells whether there is a chunk to take");
 
 struct chunk_cache {
     _Atomic uint32_t busy;  /* set by its thread */
@@ -64,13 +70,12 @@ struct chunk_cache {
     /* Of class 0, of which most are: a stack, linked to nothing.  Of all
      * others: lists. */
     struct counted firsts;
+    /* Those above firsts are the last that were there; one more is never any
+     * chunk's place. */
+    struct chunk *first[CHUNK_FIRSTS + 1];
+    pagemap_slot *slot[CHUNK_FIRSTS]; /* each one's own */
     _Atomic size_t bytes;
     struct chunk *list[CHUNK_CLASSES];
-    /* Those above firsts are the last that were there. */
-    struct chunk_first {
-        struct chunk *chunk;
-        pagemap_slot *slot; /* the chunk's own */
-    } first[CHUNK_FIRSTS];
 };
 
 /* Enter the cache; false when somebody empties it. */
@@ -115,40 +120,47 @@ arenap_cache_read(_Atomic size_t *counter)
 static inline bool
 arenap_stack_put(struct chunk_cache *cache, struct chunk *chunk)
 {
-    struct chunk_first *first = &cache->first[cache->firsts.all];
+    size_t n = cache->firsts.all;
 
-    if (ARENA_UNLIKELY(cache->firsts.all == CHUNK_FIRSTS
-                       || arenap_budget_is_short()))
+    if (ARENA_UNLIKELY(arenap_budget_is_short()))
         return false;
     /* Mostly it comes back to where it was: to compare is faster than to
      * store what the next pop would have to wait for. */
-    if (ARENA_UNLIKELY(first->chunk != chunk)) {
-        first->chunk = chunk;
-        first->slot = chunk->slot;
+    if (ARENA_UNLIKELY(cache->first[n] != chunk)) {
+        if (n == CHUNK_FIRSTS)
+            return false;
+        cache->first[n] = chunk;
+        cache->slot[n] = chunk->slot;
     }
     /* Before it is in the cache, from where others may take it. */
-    atomic_store_explicit(first->slot, &arenap_pagemap_cached,
+    atomic_store_explicit(cache->slot[n], &arenap_pagemap_cached,
                           memory_order_release);
     return true;
 }
 
-/* The short ways: a chunk of class 0 off the stack, now the arena's, or NULL;
- * and one onto it, if it fits. */
-static inline struct chunk *
-arenap_cache_pop(struct chunk_cache *cache, struct arena *arena)
+/* The short ways: a chunk of class 0 off the stack, now the arena's, if there
+ * is one; and one onto it, if it fits. */
+static inline bool
+arenap_cache_pop(struct chunk_cache *cache, struct arena *arena,
+                 struct chunk **out)
 {
-    struct chunk_first *first;
-    struct chunk *chunk = NULL;
+    uint32_t steal;
+    size_t n;
 
-    if (ARENA_UNLIKELY(!arenap_cache_enter(cache)))
-        return NULL;
-    if (ARENA_LIKELY(cache->firsts.all != 0)) {
-        first = &cache->first[--cache->firsts.all];
-        chunk = first->chunk;
-        atomic_store_explicit(first->slot, arena, memory_order_release);
+    atomic_store_explicit(&cache->busy, 1, memory_order_relaxed);
+    arenap_os_light();
+    steal = atomic_load_explicit(&cache->steal, memory_order_acquire);
+    n = cache->firsts.all;
+    /* It is empty, or somebody empties it. */
+    if (ARENA_UNLIKELY(n <= steal)) {
+        arenap_cache_leave(cache);
+        return false;
     }
+    cache->firsts.all = n - 1;
+    *out = cache->first[n - 1];
+    atomic_store_explicit(cache->slot[n - 1], arena, memory_order_release);
     arenap_cache_leave(cache);
-    return chunk;
+    return true;
 }
 
 static inline bool

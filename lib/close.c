@@ -8,6 +8,7 @@
 #include "cell.h"
 #include "chunk.h"
 #include "control.h"
+#include "cursor.h"
 #include "error.h"
 #include "explicit.h"
 #include "handshake.h"
@@ -134,12 +135,17 @@ arenap_closing_mark(struct closing *closing)
         /* What it gives back is taken off its parent's limit. */
         if (a->parent != NULL)
             atomic_fetch_add(&a->parent->users, 1);
-        atomic_store(&a->owner, ARENA_NOBODY);
+        arenap_cursor_revoke(a);
+        atomic_store_explicit(&a->owner, ARENA_NOBODY, memory_order_relaxed);
         a->bump = a->end = a->zeroed = NULL;
         a->closes++;
         arenap_cells_drop(a, NULL);
-        atomic_fetch_add(&a->epoch, 1);
-        atomic_store(&a->state, 0);
+        /* Nobody else writes it; see handshake.h for who must see it. */
+        atomic_store_explicit(
+            &a->epoch,
+            atomic_load_explicit(&a->epoch, memory_order_relaxed) + 1,
+            memory_order_release);
+        atomic_store_explicit(&a->state, 0, memory_order_release);
         /* Who waits to close it finds it closed. */
         if (atomic_load(&a->sleepers) != 0)
             arenap_os_wake(&a->acquired, INT32_MAX);
@@ -247,6 +253,56 @@ close_mark_single(struct thread *self, struct arena *arena,
     return single;
 }
 
+/* Is there nothing in an arena, marked and without a parent, but chunks? */
+static bool
+close_is_simple(const struct arena *arena)
+{
+    return arena->actions == NULL && arena->holds == NULL
+           && atomic_load(&arena->users) == 0
+           && !arenap_handshake_is_due(arena);
+}
+
+/* Give its chunks back: the only one of most the short way, which counts it
+ * as confined. */
+static inline void
+simple_free(struct thread *self, struct arena *arena)
+{
+    struct chunk *chunk = arena->chunks;
+
+    arena->chunks = NULL;
+    if (ARENA_UNLIKELY(chunk == NULL || chunk->next != NULL
+                       || chunk->class != 0 || arena->limited
+                       || !arenap_cache_push(&self->cache, chunk))) {
+        arenap_explicit_free(self, arena, chunk, NULL);
+    } else if (arena->kind != ARENA_CONFINED) {
+        arenap_count(&self->counts[arena->kind].reserved,
+                     (size_t)0 - ARENA_PAGE);
+        arenap_count(&self->counts[ARENA_CONFINED].reserved, ARENA_PAGE);
+    }
+}
+
+/* The same with its control block. */
+static inline void
+simple_give(struct thread *self, struct arena *arena)
+{
+    arenap_count(&self->counts[arena->kind].count, (size_t)0 - 1);
+    if (ARENA_UNLIKELY(!arenap_control_can_push(&self->ring))) {
+        arenap_control_give(&self->ring, arena);
+    } else {
+        arenap_control_push(&self->ring, arena);
+        arenap_count(&self->counts[ARENA_CONFINED].count, 1);
+    }
+}
+
+static inline int
+close_simple(struct thread *self, struct arena *arena)
+{
+    simple_free(self, arena);
+    arenap_explicit_clean(arena);
+    simple_give(self, arena);
+    return 0;
+}
+
 static ARENA_NOINLINE int
 close_slow(struct arena *arena)
 {
@@ -256,11 +312,15 @@ close_slow(struct arena *arena)
 
     if (self == NULL)
         return arenap_fail_system(sizeof(struct thread));
-    if (arenap_closeable(self, arena, "closed") != 0)
+    if (arena->kind != ARENA_SHARED
+        && arenap_closeable(self, arena, "closed") != 0)
         return -1;
-    if (!close_mark_single(self, arena, &closing)
-        && close_mark(self, arena, &closing, &busy) != 0)
+    if (close_mark_single(self, arena, &closing)) {
+        if (close_is_simple(arena))
+            return close_simple(self, arena);
+    } else if (close_mark(self, arena, &closing, &busy) != 0) {
         return -1;
+    }
     return closing_finish(self, &closing);
 }
 
@@ -272,18 +332,27 @@ close_mark_plain(struct arena *arena)
     arenap_count(&arena->epoch, 1);
 }
 
-/* A plain arena of the calling thread, marked: it has chunks and nothing
- * else. */
+/* A plain arena of the calling thread, marked. */
 static ARENA_NOINLINE int
 close_plain(struct arena *arena)
 {
-    struct thread *self = arenap_tls.record;
+    return close_simple(arenap_tls.record, arena);
+}
 
-    arenap_explicit_free(self, arena, arena->chunks, NULL);
-    arenap_explicit_clean(arena);
-    arenap_count(&self->counts[ARENA_CONFINED].count, (size_t)0 - 1);
-    arenap_control_give(&self->ring, arena);
-    return 0;
+static ARENA_NOINLINE int
+close_longer(struct arena *arena)
+{
+    uint64_t owner =
+        atomic_load_explicit(&arena->owner, memory_order_relaxed);
+    uint64_t serial = arenap_tls.serial;
+
+    if ((owner != serial && owner != ARENA_FRESH(serial)
+         && owner != ARENA_LENT(serial))
+        || (arena->flags & ARENA_PLAIN) == 0)
+        return close_slow(arena);
+    arenap_cursor_revoke(arena);
+    close_mark_plain(arena);
+    return close_plain(arena);
 }
 
 int
@@ -291,22 +360,20 @@ arena_close(arena_t *arena)
 {
     struct thread *self = arenap_tls.record;
     struct chunk *chunk;
-    bool is_short;
 
-    if (arena == NULL)
+    if (ARENA_UNLIKELY(arena == NULL))
         return 0;
     if (ARENA_UNLIKELY(
             atomic_load_explicit(&arena->owner, memory_order_relaxed)
                 != arenap_tls.serial
-            || (arena->flags & ARENA_PLAIN) == 0))
-        return close_slow(arena);
+            || !arenap_explicit_is_short(arena)))
+        return close_longer(arena);
     /* The short way: its only chunk goes to the cache, if nothing stands in
      * the way; the cache and the ring count both. */
-    chunk = arena->chunks;
-    is_short = arenap_explicit_is_short(arena);
     close_mark_plain(arena);
-    if (ARENA_UNLIKELY(!is_short || chunk == NULL
-                       || arenap_control_count(&self->ring) == CONTROL_ROOM
+    chunk = arena->chunks;
+    if (ARENA_UNLIKELY(!arenap_control_can_push(&self->ring)
+                       || chunk == NULL
                        || !arenap_cache_push(&self->cache, chunk)))
         return close_plain(arena);
     arenap_control_push(&self->ring, arena);

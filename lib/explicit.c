@@ -56,6 +56,8 @@ arenap_explicit_fold(struct arena *arena)
 {
     uint64_t tally = arena->tally;
 
+    if (tally == 0)
+        return;
     arena->tally = 0;
     atomic_fetch_add_explicit(&arena->requested, TALLY_BYTES(tally),
                               memory_order_relaxed);
@@ -68,7 +70,7 @@ arenap_explicit_fold(struct arena *arena)
 static void
 run_clear(struct arena *arena, char *from)
 {
-    size_t ahead = (size_t)(arena->bump - (char *)arena->chunks) / 2;
+    size_t ahead = (size_t)(arena->bump - (char *)arena->chunks);
     size_t left = (size_t)(arena->end - arena->bump);
 
     if (arena->zeroed > from)
@@ -208,6 +210,8 @@ piece_drop(struct piece *piece)
 
     if (arena == NULL)
         return;
+    if (arenap_tls.piece == piece)
+        arenap_tls.shared = NULL;
     /* Once it does not fit, it never will again. */
     if (arenap_piece_fits(piece, arena)) {
         arenap_sync_lock(arena);
@@ -227,6 +231,20 @@ arenap_piece_flush(struct thread *thread)
         piece_drop(&thread->piece[i]);
 }
 
+/* The piece is the arena's from now on, with no block yet.  Under the lock. */
+static void
+piece_own(struct piece *piece, struct arena *arena)
+{
+    arenap_tls.shared = arena;
+    arenap_tls.piece = piece;
+    atomic_store_explicit(&piece->tally, 0, memory_order_relaxed);
+    atomic_store_explicit(
+        &piece->epoch,
+        atomic_load_explicit(&arena->epoch, memory_order_relaxed),
+        memory_order_relaxed);
+    atomic_store_explicit(&piece->arena, arena, memory_order_relaxed);
+}
+
 /* Take a piece with room for size bytes; under the lock. */
 static bool
 piece_take(struct piece *piece, struct arena *arena, size_t size)
@@ -241,7 +259,7 @@ piece_take(struct piece *piece, struct arena *arena, size_t size)
     left = (size_t)(arena->end - arena->bump);
     if (left < room)
         return false;
-    piece->next_size = want < AHEAD_LAST ? 2 * want : AHEAD_LAST;
+    piece->next_size = want < AHEAD_LAST / 4 ? 4 * want : AHEAD_LAST;
     if (want < room)
         want = room;
     if (want > left)
@@ -253,12 +271,7 @@ piece_take(struct piece *piece, struct arena *arena, size_t size)
         arena->zeroed = piece->end;
     }
     arena->bump = piece->end;
-    atomic_store_explicit(&piece->tally, 0, memory_order_relaxed);
-    atomic_store_explicit(
-        &piece->epoch,
-        atomic_load_explicit(&arena->epoch, memory_order_relaxed),
-        memory_order_relaxed);
-    atomic_store_explicit(&piece->arena, arena, memory_order_relaxed);
+    piece_own(piece, arena);
     return true;
 }
 
@@ -443,6 +456,60 @@ shared_alloc_chunk(struct thread *self, struct arena *arena, size_t size,
     return block;
 }
 
+/* Is an arena as arena_shared has made it, with nothing in it and nobody? */
+static bool
+shared_is_new(const struct arena *arena)
+{
+    return arena->chunks == NULL && arena->growth == 0 && arena->flags == 0
+           && !arena->limited && atomic_load(&arena->users) == 0;
+}
+
+/* The first block of such an arena, 0 < size <= AHEAD_FIRST, in a piece of
+ * that size; what the cache gives is counted as confined, so less of that is.
+ * Under the lock.  NULL when the cache has no chunk. */
+static void *
+shared_first(struct thread *self, struct arena *arena, struct piece *piece,
+             size_t size)
+{
+    struct chunk *chunk;
+    char *start;
+
+    if (!arenap_cache_pop(&self->cache, arena, &chunk))
+        return NULL;
+    arenap_count(&self->counts[ARENA_CONFINED].reserved,
+                 (size_t)0 - ARENA_PAGE);
+    arenap_count(&self->counts[arena->kind].reserved, ARENA_PAGE);
+    atomic_store_explicit(&arena->reserved, ARENA_PAGE, memory_order_relaxed);
+    start = (char *)(chunk + 1);
+    arena->growth = 1;
+    arena->chunks = chunk;
+    arena->bump = arena->zeroed = start + AHEAD_FIRST;
+    arena->end = start + CHUNK_ROOM;
+    arenap_clear_first(start);
+    piece->bump = start;
+    piece->end = start + AHEAD_FIRST;
+    piece->next_size = 4 * AHEAD_FIRST;
+    piece_own(piece, arena);
+    return piece_carve(piece, size);
+}
+
+/* A small block without waiting for a chunk.  Under the lock. */
+static void *
+shared_alloc_small(struct thread *self, struct arena *arena,
+                   struct piece *piece, size_t size, size_t align, bool zero)
+{
+    void *block = NULL;
+
+    if (shared_is_new(arena) && size - 1 < AHEAD_FIRST
+        && align <= ARENA_GRANULE)
+        block = shared_first(self, arena, piece, size);
+    if (block == NULL)
+        block = shared_carve(self, arena, size, align, zero);
+    if (block == NULL)
+        block = shared_alloc_cached(self, arena, size, align, zero);
+    return block;
+}
+
 static void *
 shared_alloc(struct thread *self, struct arena *arena, size_t size,
              size_t align, bool zero)
@@ -456,9 +523,7 @@ shared_alloc(struct thread *self, struct arena *arena, size_t size,
         piece_drop(piece);
     arenap_sync_lock(arena);
     if (arenap_explicit_check(self, arena) == 0) {
-        block = shared_carve(self, arena, size, align, zero);
-        if (block == NULL)
-            block = shared_alloc_cached(self, arena, size, align, zero);
+        block = shared_alloc_small(self, arena, piece, size, align, zero);
         if (block == NULL)
             return shared_alloc_chunk(self, arena, size, align, zero);
     }
@@ -490,11 +555,11 @@ void *
 arenap_explicit_alloc(struct thread *self, struct arena *arena, size_t size,
                       size_t align, bool zero)
 {
+    if (arena->kind != ARENA_CONFINED)
+        return shared_alloc(self, arena, size, align, zero);
     if (arenap_explicit_check(self, arena) != 0)
         return NULL;
-    return arena->kind == ARENA_CONFINED
-               ? confined_alloc(self, arena, size, align, zero)
-               : shared_alloc(self, arena, size, align, zero);
+    return confined_alloc(self, arena, size, align, zero);
 }
 
 /* Move *bump from the end of the last block's old room to that of its new

@@ -152,6 +152,10 @@ arenap_explicit_settle(struct arena *arena)
 {
     if (!arenap_explicit_is_short(arena))
         return;
+    if (atomic_load_explicit(&arena->owner, memory_order_relaxed)
+        == ARENA_FRESH(arena->owner_serial))
+        atomic_store_explicit(&arena->owner, arena->owner_serial,
+                              memory_order_relaxed);
     atomic_store_explicit(&arena->reserved, arenap_explicit_reserved(arena),
                           memory_order_relaxed);
     arena->growth = arena->chunks != NULL;
@@ -172,7 +176,7 @@ arenap_piece_of(struct thread *self, const struct arena *arena)
 {
     uintptr_t a = (uintptr_t)arena;
 
-    return &self->piece[(a >> 6 ^ a >> 9) % THREAD_PIECES];
+    return &self->piece[(a ^ a >> 3) / sizeof(struct piece) % THREAD_PIECES];
 }
 
 /* Does the piece belong to this state of this arena? */
@@ -186,7 +190,7 @@ arenap_piece_fits(const struct piece *piece, const struct arena *arena)
 }
 
 /* How far to clear ahead, and how much a piece takes: from the first to the
- * last, doubling. */
+ * last, growing. */
 #define AHEAD_FIRST ((size_t)256)
 #define AHEAD_LAST ((size_t)4096)
 
@@ -206,19 +210,21 @@ arenap_clear_first(char *start)
         p[i] = p[i + 1] = p[i + 2] = p[i + 3] = (pair){0, 0};
 }
 
-/* The first block of a short arena of the calling thread, 0 < size <=
+/* The first block of a fresh arena of the calling thread, 0 < size <=
  * CHUNK_ROOM.  NULL when the cache has no chunk. */
-static inline void *
+static ARENA_INLINE void *
 arenap_explicit_first(struct thread *self, struct arena *arena, size_t size,
                       bool zero)
 {
-    struct chunk *chunk = arenap_cache_pop(&self->cache, arena);
     size_t room = arenap_round_up(size, ARENA_GRANULE);
+    struct chunk *chunk;
     char *start;
 
-    if (ARENA_UNLIKELY(chunk == NULL))
+    if (ARENA_UNLIKELY(!arenap_cache_pop(&self->cache, arena, &chunk)))
         return NULL;
     start = (char *)(chunk + 1);
+    atomic_store_explicit(&arena->owner, arenap_tls.serial,
+                          memory_order_relaxed);
     arena->chunks = chunk;
     arena->bump = start + room;
     arena->end = start + CHUNK_ROOM;

@@ -73,26 +73,18 @@ arenap_handshake_wait(const struct arena *arena)
     wait_for_threads(arena);
 }
 
-/* Its contents of the last epoch had segments. */
-static bool
-had_segments(const struct arena *arena)
-{
-    return arena->kind == ARENA_SHARED
-           && atomic_load(&arena->segmented) == atomic_load(&arena->epoch);
-}
-
 void
 arenap_handshake_wait_all(const struct arena *list)
 {
     bool any = false;
 
     for (const struct arena *a = list; a != NULL; a = a->free_next)
-        any |= had_segments(a);
+        any |= arenap_handshake_is_due(a);
     if (!any || !others_access())
         return;
     arenap_os_heavy();
     for (const struct arena *a = list; a != NULL; a = a->free_next)
-        if (had_segments(a))
+        if (arenap_handshake_is_due(a))
             wait_for_threads(a);
 }
 

@@ -41,6 +41,15 @@ arenap_handshake_leave(struct thread *self, unsigned slot)
     atomic_store_explicit(&self->accessing[slot], NULL, memory_order_release);
 }
 
+/* The epoch of the arena has been advanced: had it segments in the last one,
+ * so that somebody may be accessing it? */
+static inline bool
+arenap_handshake_is_due(const struct arena *arena)
+{
+    return arena->kind == ARENA_SHARED
+           && atomic_load(&arena->segmented) == atomic_load(&arena->epoch);
+}
+
 /* The epoch of the arena has been advanced: wait until nobody accesses it.
  * No lock is held. */
 void arenap_handshake_wait(const struct arena *arena);

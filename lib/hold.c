@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "collected.h"
+#include "cursor.h"
 #include "error.h"
 #include "explicit.h"
 #include "internal.h"
@@ -164,6 +165,7 @@ arena_adopt(arena_t *arena)
     else if ((atomic_load(&arena->state) & ARENA_OPEN) == 0)
         result = arenap_fail(ESTALE, "the arena is closed");
     else if (arena->owner_serial != arenap_tls.serial) {
+        arenap_cursor_revoke(arena);
         arena->owner_serial = arenap_tls.serial;
         atomic_store(&arena->owner, arenap_tls.serial);
     }

@@ -31,6 +31,7 @@
  *
  *   close.c      closing, with children; lifecycle.h is the header of these
  *   reset.c      reset, marks, rewind
+ *   cursor.c     runs of confined arenas that programs carve up themselves
  *   action.c     close actions
  *   hold.c       acquire, release, adopt
  *   chunk.c      chunks of explicit kinds and each thread's cache of them
@@ -76,6 +77,7 @@
 #define ARENA_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define ARENA_COLD __attribute__((noinline, cold))
 #define ARENA_NOINLINE __attribute__((noinline))
+#define ARENA_INLINE inline __attribute__((always_inline))
 
 /* Of variables that the shortest ways read: no table of addresses between. */
 #define ARENA_HIDDEN __attribute__((visibility("hidden")))
@@ -108,8 +110,13 @@ struct chunk;
 struct hold;
 struct thread;
 
-/* Owner of what no thread owns; odd numbers are serials of threads. */
+/* Owner of what no thread owns; odd numbers are serials of threads, or what
+ * stands for them as owner of an arena that was just opened: plain, open, and
+ * nothing was done with it yet; and of one that lends its run to a cursor. */
 #define ARENA_NOBODY ((uint64_t)2)
+#define ARENA_SERIALS 8 /* apart from one thread to the next */
+#define ARENA_FRESH(serial) ((serial) - 2)
+#define ARENA_LENT(serial) ((serial) - 4)
 
 enum arena_state {
     ARENA_OPEN = 1u,    /* not closed */
@@ -135,8 +142,9 @@ enum arena_state {
  * arena's stripe lock.
  */
 struct arena {
-    /* Serial of the thread that may allocate without asking; ARENA_NOBODY
-     * when closed, and for all kinds but confined.  Auto: the tag word. */
+    /* Serial of the thread that may allocate without asking, or ARENA_FRESH
+     * or ARENA_LENT of it; ARENA_NOBODY when closed, and for all kinds but
+     * confined.  Auto: the tag word. */
     _Atomic uint64_t owner;
     void *chunks; /* newest first; auto: the newest part of the ring */
     char *bump;   /* next free byte, a multiple of the granule */
@@ -160,6 +168,7 @@ struct arena {
     _Atomic size_t blocks;
     struct mark *marks; /* newest first, in the arena's own memory */
     uint64_t owner_serial; /* confined: of the owner; stays when closed */
+    uint64_t lease; /* of the run that a cursor has; 0: none */
     /* --- and of those, only when they are not plain --- */
     size_t limit;           /* 0: none */
     _Atomic size_t subtree; /* with a limit: own and descendants' bytes */

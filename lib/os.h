@@ -76,6 +76,15 @@ void arenap_os_wake(_Atomic uint32_t *word, int how_many);
 /* Sleep so long.  No point where a thread can be cancelled. */
 void arenap_os_sleep(uint64_t nanoseconds);
 
+/* Between two looks at a word that another thread is about to change. */
+static inline void
+arenap_os_pause(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
 /* --- Asymmetric barriers ---
  *
  * Thread A: store x; light; load y.  Thread B: store y; heavy; load x.  At

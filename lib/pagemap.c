@@ -123,6 +123,7 @@ arenap_pagemap_set(const void *address, size_t size, struct arena *arena)
     while (a < hi) {
         struct node *node = node_of(a);
         uintptr_t next = (a & ~(LEAF_BYTES - 1)) + LEAF_BYTES;
+        pagemap_slot *slot;
 
         if ((a & (LEAF_BYTES - 1)) == 0 && hi >= next) {
             atomic_store_explicit(&node->whole[node_index(a)], arena,
@@ -130,10 +131,13 @@ arenap_pagemap_set(const void *address, size_t size, struct arena *arena)
             a = next;
             continue;
         }
-        for (struct leaf *leaf = leaf_of(node, a); a < hi && a < next;
-             a += ARENA_PAGE)
-            atomic_store_explicit(&leaf->slot[leaf_index(a)], arena,
-                                  memory_order_release);
+        if (next > hi)
+            next = arenap_round_up(hi, ARENA_PAGE);
+        slot = &leaf_of(node, a)->slot[leaf_index(a)];
+        for (pagemap_slot *end = slot + (next - a) / ARENA_PAGE; slot < end;
+             slot++)
+            atomic_store_explicit(slot, arena, memory_order_release);
+        a = next;
     }
 }
 

@@ -18,7 +18,7 @@
 typedef _Atomic(struct arena *) pagemap_slot;
 
 /* Stands for pages of ours that belong to no arena now: cached chunks. */
-extern struct arena arenap_pagemap_cached;
+extern ARENA_HIDDEN struct arena arenap_pagemap_cached;
 
 /* Make the nodes for a range.  False when the system refuses memory. */
 bool arenap_pagemap_prepare(const void *address, size_t size);

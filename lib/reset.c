@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "cell.h"
+#include "cursor.h"
 #include "error.h"
 #include "explicit.h"
 #include "handshake.h"
@@ -116,6 +117,7 @@ contents_take(struct thread *self, struct arena *arena,
     } else {
         arenap_closing_mark(&contents->children);
         /* Its owner asks, from here on, and hears of the dropping. */
+        arenap_cursor_revoke(arena);
         if (arena->kind == ARENA_CONFINED)
             atomic_store(&arena->owner, ARENA_NOBODY);
         /* Until its contents are freed. */
@@ -198,6 +200,7 @@ arena_mark(arena_t *arena, arena_mark_t *out)
         return arenap_fail_system(sizeof(struct thread));
     if (arenap_explicit_check(self, arena) != 0)
         return -1;
+    arenap_cursor_revoke(arena);
     arenap_explicit_complicate(arena);
     arenap_explicit_fold(arena);
     requested = atomic_load(&arena->requested);

@@ -5,55 +5,60 @@
 #include <pthread.h>
 
 #include "internal.h"
+#include "os.h"
 #include "sync.h"
 
-#define STRIPES 64
+/* What is done under a lock is mostly over before a system call would be. */
+#define SPINS 100
 
-static struct {
-    pthread_mutex_t lock;
-} __attribute__((aligned(64))) stripe[STRIPES] = {
-    [0 ... STRIPES - 1] = {PTHREAD_MUTEX_INITIALIZER}};
+struct stripe arenap_stripe[STRIPES];
 
 static pthread_mutex_t tree = PTHREAD_MUTEX_INITIALIZER;
 
-static inline unsigned
-stripe_index(const struct arena *arena)
+ARENA_COLD void
+arenap_stripe_wait(struct stripe *stripe)
 {
-    uintptr_t a = (uintptr_t)arena;
+    for (int i = 0; i < SPINS; i++) {
+        uint32_t state = STRIPE_FREE;
 
-    return (unsigned)((a >> 4 ^ a >> 10) % STRIPES);
+        if (atomic_load_explicit(&stripe->state, memory_order_relaxed)
+                == STRIPE_FREE
+            && atomic_compare_exchange_weak_explicit(
+                &stripe->state, &state, STRIPE_HELD, memory_order_acquire,
+                memory_order_relaxed))
+            return;
+        arenap_os_pause();
+    }
+    while (atomic_exchange_explicit(&stripe->state, STRIPE_AWAITED,
+                                    memory_order_acquire)
+           != STRIPE_FREE)
+        arenap_os_wait(&stripe->state, STRIPE_AWAITED, ARENA_OS_NEVER);
 }
 
-void
-arenap_sync_lock(const struct arena *arena)
+ARENA_COLD void
+arenap_stripe_wake(struct stripe *stripe)
 {
-    pthread_mutex_lock(&stripe[stripe_index(arena)].lock);
-}
-
-void
-arenap_sync_unlock(const struct arena *arena)
-{
-    pthread_mutex_unlock(&stripe[stripe_index(arena)].lock);
+    arenap_os_wake(&stripe->state, 1);
 }
 
 sync_set
 arenap_sync_stripe(const struct arena *arena)
 {
-    return (sync_set)1 << stripe_index(arena);
+    return (sync_set)1 << arenap_stripe_index(arena);
 }
 
 void
 arenap_sync_lock_set(sync_set set)
 {
     for (; set != 0; set &= set - 1)
-        pthread_mutex_lock(&stripe[__builtin_ctzll(set)].lock);
+        arenap_stripe_lock(&arenap_stripe[__builtin_ctzll(set)]);
 }
 
 void
 arenap_sync_unlock_set(sync_set set)
 {
     for (; set != 0; set &= set - 1)
-        pthread_mutex_unlock(&stripe[__builtin_ctzll(set)].lock);
+        arenap_stripe_unlock(&arenap_stripe[__builtin_ctzll(set)]);
 }
 
 void

@@ -11,8 +11,60 @@
 
 #include "internal.h"
 
-void arenap_sync_lock(const struct arena *arena);
-void arenap_sync_unlock(const struct arena *arena);
+/* A lock of one word: what it costs when nobody else wants it is what opening
+ * and closing a shared arena costs. */
+enum { STRIPE_FREE, STRIPE_HELD, STRIPE_AWAITED };
+
+#define STRIPES 64
+
+struct stripe {
+    _Atomic uint32_t state;
+} __attribute__((aligned(64)));
+
+extern ARENA_HIDDEN struct stripe arenap_stripe[STRIPES];
+
+static inline unsigned
+arenap_stripe_index(const struct arena *arena)
+{
+    uintptr_t a = (uintptr_t)arena;
+
+    return (unsigned)((a >> 4 ^ a >> 10) % STRIPES);
+}
+
+void arenap_stripe_wait(struct stripe *stripe);
+void arenap_stripe_wake(struct stripe *stripe);
+
+static inline void
+arenap_stripe_lock(struct stripe *stripe)
+{
+    uint32_t state = STRIPE_FREE;
+
+    if (ARENA_UNLIKELY(!atomic_compare_exchange_strong_explicit(
+            &stripe->state, &state, STRIPE_HELD, memory_order_acquire,
+            memory_order_relaxed)))
+        arenap_stripe_wait(stripe);
+}
+
+static inline void
+arenap_stripe_unlock(struct stripe *stripe)
+{
+    if (ARENA_UNLIKELY(atomic_exchange_explicit(&stripe->state, STRIPE_FREE,
+                                                memory_order_release)
+                       == STRIPE_AWAITED))
+        arenap_stripe_wake(stripe);
+}
+
+static inline void
+arenap_sync_lock(const struct arena *arena)
+{
+    arenap_stripe_lock(&arenap_stripe[arenap_stripe_index(arena)]);
+}
+
+static inline void
+arenap_sync_unlock(const struct arena *arena)
+{
+    arenap_stripe_unlock(&arenap_stripe[arenap_stripe_index(arena)]);
+}
 
 /* A set of stripes, to be taken together. */
 typedef uint64_t sync_set;

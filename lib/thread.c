@@ -12,6 +12,7 @@
 #include "cleaner.h"
 #include "collector.h"
 #include "control.h"
+#include "cursor.h"
 #include "explicit.h"
 #include "handshake.h"
 #include "heap.h"
@@ -44,7 +45,7 @@ static struct {
     struct thread *unused, *ending;
     _Atomic size_t endings; /* on the list; read without the lock */
 } threads = {.once = PTHREAD_ONCE_INIT,
-             .last_serial = 1,
+             .last_serial = ARENA_SERIALS - 1,
              .lock = PTHREAD_MUTEX_INITIALIZER};
 
 struct thread *
@@ -138,6 +139,7 @@ thread_end(void *unused)
     thread_strip(self);
     arenap_tls.record = NULL;
     arenap_tls.serial = arena_self_ = 0;
+    arenap_cursor_begin(0);
     arenap_tls.ended = true;
     thread_retire(self);
 }
@@ -303,8 +305,10 @@ arenap_thread_bind(void)
     /* In a child: those of a thread that it does not have. */
     arenap_scope_drop(self);
     arenap_tls.record = self;
-    arenap_tls.serial = atomic_fetch_add(&threads.last_serial, 2) + 2;
+    arenap_tls.serial =
+        atomic_fetch_add(&threads.last_serial, ARENA_SERIALS) + ARENA_SERIALS;
     arena_self_ = arenap_tls.serial;
+    arenap_cursor_begin(arenap_tls.serial);
     atomic_store_explicit(&self->serial, arenap_tls.serial,
                           memory_order_release);
     if (!self->late && threads.has_key

@@ -35,7 +35,7 @@ struct piece {
     char *bump, *end;
     _Atomic uint64_t tally; /* as in struct arena */
     size_t next_size;
-};
+} __attribute__((aligned(64)));
 
 #define THREAD_PIECES 8
 
@@ -71,17 +71,19 @@ struct dropping {
 struct thread {
     /* --- what the fast paths touch --- */
     _Atomic uint64_t serial; /* 0: nobody's */
+    uint64_t plain; /* how arenas begin that are opened the short way */
+    struct chunk_cache cache;
+    struct control_ring ring;
     uint64_t stamp_due; /* by then, as ring.taken counts, it is too old */
     uint64_t stamp;     /* coarse clock, ns */
-    struct chunk_cache cache;
     struct counts counts[POOLS];
     /* Free collected blocks, by granules; good for one cycle. */
     void *list[LIST_KINDS][LIST_CLASSES];
     uint64_t list_cycle; /* collections by then */
     struct bins bins;    /* free heap blocks at hand */
     struct piece piece[THREAD_PIECES];
-    struct control_ring ring;
     struct cell *cells; /* free ones; see cell.h */
+    uint64_t leases;    /* of cursors, so far */
     /* See handshake.h. */
     _Atomic(const struct arena *) accessing[THREAD_ACCESSES];
     _Atomic bool accesses; /* has it ever? */
@@ -117,13 +119,17 @@ struct thread {
 struct arenap_tls {
     uint64_t serial;       /* 0: not bound */
     struct thread *record; /* NULL: not bound */
+    /* The piece of the shared arena that was used last; of no arena when that
+     * is NULL.  Then the piece says the same. */
+    const struct arena *shared;
+    struct piece *piece;
     bool ended;
     bool stopped;            /* inside the handler of stop.c */
     bool asleep;             /* by stop.c */
     volatile uint32_t stops; /* how often it was */
 };
 
-extern ARENA_TLS struct arenap_tls arenap_tls;
+extern ARENA_HIDDEN ARENA_TLS struct arenap_tls arenap_tls;
 /* arena_self_ of arena/segment.h is its serial, too. */
 
 /* Bind a record to the calling thread; NULL when the system refuses. */
