@@ -32,6 +32,7 @@
 #include <gc/gc_mark.h>
 
 #include "../include/arena/budget.h"
+#include "blockmap.h"
 #include "budget.h"
 #include "buffer.h"
 #include "cleaner.h"
@@ -493,6 +494,10 @@ collector_init(struct thread *self)
         return;
     }
     kinds_make();
+    /* No pointers to blocks, and long: most of what a small program has. */
+    GC_exclude_static_roots(arenap_blockmap,
+                            arenap_blockmap
+                                + ((size_t)1 << BLOCKMAP_ROOT_BITS));
     arenap_roots_prepare(); /* takes memory, which a collection should not */
     start_hook();
     GC_call_with_alloc_lock(roots_hook, NULL);
