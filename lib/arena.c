@@ -440,6 +440,8 @@ arena_alloc(arena_t *arena, size_t size)
         }
         if ((block = alloc_piece(arena, size)) != NULL)
             return block;
+    } else if ((block = arenap_implicit_alloc_at_hand(size)) != NULL) {
+        return block;
     }
     return alloc_slow(arena, size, ARENA_GRANULE, true);
 }
@@ -457,6 +459,8 @@ arena_alloc_uninit(arena_t *arena, size_t size)
         }
         if ((block = alloc_piece(arena, size)) != NULL)
             return block;
+    } else if ((block = arenap_implicit_alloc_at_hand(size)) != NULL) {
+        return block;
     }
     return alloc_slow(arena, size, ARENA_GRANULE, false);
 }

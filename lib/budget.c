@@ -15,6 +15,7 @@
 #include "chunk.h"
 #include "cleaner.h"
 #include "collector.h"
+#include "credit.h"
 #include "error.h"
 #include "internal.h"
 #include "os.h"
@@ -78,8 +79,8 @@ budget_peak(size_t charged)
         ;
 }
 
-static bool
-budget_try(size_t size)
+bool
+arenap_budget_try(size_t size)
 {
     size_t limit = atomic_load_explicit(&budget.limit, memory_order_relaxed);
     size_t charged = atomic_load(&budget.charged);
@@ -153,7 +154,7 @@ queue_serve(void)
             continue;
         }
         if ((blocked && waiter->size > BUDGET_SMALL)
-            || !budget_try(waiter->size)) {
+            || !arenap_budget_try(waiter->size)) {
             blocked = true;
             link = &waiter->next;
             continue;
@@ -256,6 +257,7 @@ budget_collect(int round)
 
     arenap_chunk_flush_all();
     arenap_payload_flush();
+    arenap_credit_drop_all();
     /* After fork, or if it could not be started, nobody runs what is due. */
     if (arenap_cleaner_pending() != 0)
         arenap_cleaner_start();
@@ -312,7 +314,8 @@ reserve_slow(size_t size, unsigned source, struct chunk **chunk)
     arenap_trace_wait(size);
     arenap_chunk_flush_all();
     arenap_payload_flush();
-    done = atomic_load(&arenap_budget_waiting) == 0 && budget_try(size);
+    arenap_credit_drop_all();
+    done = !arenap_budget_is_short() && arenap_budget_try(size);
     if (!done) {
         queue_join(&waiter);
         if (!waiter_answered(&waiter))
@@ -333,7 +336,7 @@ arenap_budget_reserve_chunk(size_t size, unsigned source,
 {
     *chunk = NULL;
     if (ARENA_LIKELY((!arenap_budget_is_short() || size <= BUDGET_SMALL)
-                     && budget_try(size))) {
+                     && arenap_budget_try(size))) {
         if (ARENA_UNLIKELY(size >= TRACE_LARGE))
             arenap_trace_reserve(size);
         return 0;
@@ -511,6 +514,7 @@ arena_set_limit(size_t bytes)
     if (arenap_thread_self() == NULL)
         return arenap_fail_system(sizeof(struct thread));
     atomic_store(&budget.limit, bytes);
+    arenap_credit_drop_all();
     arenap_budget_serve();
     return 0;
 }

@@ -18,6 +18,9 @@
  * -1 with errno ENOMEM.  Collects: hold no lock. */
 int arenap_budget_reserve(size_t size);
 
+/* Take bytes if they are there; whoever waits. */
+bool arenap_budget_try(size_t size);
+
 struct chunk;
 
 /* As arenap_budget_reserve; but if it has to wait, it may be handed a chunk
@@ -39,7 +42,8 @@ void arenap_budget_release_quietly(size_t size);
 /* Serve waiters from what was released quietly. */
 void arenap_budget_serve(void);
 
-extern _Atomic uint32_t arenap_budget_waiting; /* length of the queue */
+extern ARENA_HIDDEN _Atomic uint32_t
+    arenap_budget_waiting; /* length of the queue */
 
 /* Does anybody wait?  Then nothing should be cached. */
 static inline bool

@@ -11,6 +11,7 @@
 #include "cleaner.h"
 #include "collected.h"
 #include "collector.h"
+#include "credit.h"
 #include "error.h"
 #include "internal.h"
 #include "lifecycle.h"
@@ -72,8 +73,16 @@ arenap_collected_uncount_unknown(unsigned pool, size_t reserved,
 static void
 settle(arena_kind_t kind, size_t reserved, size_t requested, size_t count)
 {
-    arenap_collected_uncount(kind, reserved, requested, count);
-    arenap_budget_release_quietly(reserved);
+    struct thread *self = arenap_tls.record;
+
+    if (ARENA_LIKELY(self != NULL)) {
+        arenap_collected_account(self, kind, (size_t)0 - reserved,
+                                 (size_t)0 - requested, (size_t)0 - count);
+        arenap_credit_give(&self->credit, reserved);
+    } else {
+        arenap_collected_uncount_unknown(kind, reserved, requested, count);
+        arenap_budget_release_quietly(reserved);
+    }
 }
 
 /* --- Blocks --- */
@@ -93,7 +102,7 @@ class_charge(size_t request)
 
 /* What it did take.  The difference goes back. */
 ARENA_COLD static size_t
-class_learn(size_t request, void *block, size_t charge)
+class_learn(struct thread *self, size_t request, void *block, size_t charge)
 {
     size_t size;
     void *base;
@@ -104,7 +113,7 @@ class_learn(size_t request, void *block, size_t charge)
     if (request < SMALL_LAST)
         atomic_store_explicit(&class_bytes[request], (uint16_t)size,
                               memory_order_relaxed);
-    arenap_budget_release(charge - size);
+    arenap_credit_give(&self->credit, charge - size);
     return size;
 }
 
@@ -117,7 +126,7 @@ block_take(struct thread *self, enum block kind, size_t request, size_t known,
     void *block;
 
     if (arenap_collector_attach(self) != 0
-        || arenap_budget_reserve(own + extra) != 0)
+        || arenap_credit_take(&self->credit, own + extra) != 0)
         return NULL;
     if (known - 1 < LIST_LAST)
         block = arenap_collector_alloc_listed(self, kind, known);
@@ -127,9 +136,25 @@ block_take(struct thread *self, enum block kind, size_t request, size_t known,
     if (block == NULL && arenap_cleaner_reclaim())
         block = arenap_collector_alloc(self, kind, request);
     if (block == NULL) {
-        arenap_budget_release(own + extra);
+        arenap_credit_give(&self->credit, own + extra);
         arenap_fail_system(own);
     }
+    return block;
+}
+
+/* A zero-filled block of so many bytes, slop included, if the thread has one
+ * at hand and the credit for it; or NULL. */
+static inline void *
+small_at_hand(struct thread *self, enum block kind, size_t bytes)
+{
+    void *block;
+
+    if (ARENA_UNLIKELY(!self->kept
+                       || !arenap_credit_take_at_hand(&self->credit, bytes)))
+        return NULL;
+    block = arenap_thread_listed(self, kind, bytes);
+    if (ARENA_UNLIKELY(block == NULL))
+        arenap_credit_give(&self->credit, bytes);
     return block;
 }
 
@@ -145,7 +170,7 @@ arenap_collected_block(struct thread *self, enum block kind, size_t request,
     void *block = block_take(self, kind, request, known, own, extra);
 
     if (block != NULL)
-        *charge = known != 0 ? known : class_learn(request, block, own);
+        *charge = known != 0 ? known : class_learn(self, request, block, own);
     return block;
 }
 
@@ -694,6 +719,37 @@ implicit_user(struct implicit *block)
                                    SHAPE_ALIGN(block->shape));
 }
 
+/* Fill in a block that came with a charge; then it is registered. */
+static inline void
+implicit_arm(struct thread *self, struct implicit *block, size_t charge,
+             size_t size, size_t align)
+{
+    block->shape = (uint64_t)size << SHAPE_SHIFT
+                   | (unsigned)__builtin_ctzl(align);
+    arenap_collected_account(self, ARENA_IMPLICIT, charge, size, 1);
+    atomic_store_explicit(&block->tag,
+                          (uint64_t)charge << TAG_CHARGE_SHIFT | TAG_ARMED,
+                          memory_order_release);
+}
+
+void *
+arenap_implicit_alloc_at_hand(size_t size)
+{
+    struct thread *self = arenap_tls.record;
+    struct implicit *block;
+    size_t bytes;
+
+    if (ARENA_UNLIKELY(self == NULL
+                       || size > LIST_LAST - sizeof *block - SLOP))
+        return NULL;
+    bytes = arenap_round_up(sizeof *block + size + SLOP, ARENA_GRANULE);
+    block = small_at_hand(self, BLOCK_IMPLICIT, bytes);
+    if (ARENA_UNLIKELY(block == NULL))
+        return NULL;
+    implicit_arm(self, block, bytes, size, ARENA_GRANULE);
+    return block + 1;
+}
+
 void *
 arenap_implicit_alloc(struct thread *self, size_t size, size_t align)
 {
@@ -705,12 +761,7 @@ arenap_implicit_alloc(struct thread *self, size_t size, size_t align)
     block = arenap_collected_block(self, BLOCK_IMPLICIT, request, 0, &charge);
     if (block == NULL)
         return NULL;
-    block->shape = (uint64_t)size << SHAPE_SHIFT
-                   | (unsigned)__builtin_ctzl(align);
-    arenap_collected_account(self, ARENA_IMPLICIT, charge, size, 1);
-    atomic_store_explicit(&block->tag,
-                          (uint64_t)charge << TAG_CHARGE_SHIFT | TAG_ARMED,
-                          memory_order_release);
+    implicit_arm(self, block, charge, size, align);
     return implicit_user(block);
 }
 

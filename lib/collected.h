@@ -45,6 +45,9 @@ size_t arenap_auto_bytes(const struct arena *arena);
 
 /* --- Implicit blocks --- */
 
+/* A block, if one of its size is at hand; or NULL. */
+void *arenap_implicit_alloc_at_hand(size_t size);
+
 void *arenap_implicit_alloc(struct thread *self, size_t size, size_t align);
 
 /* Free the block that begins at ptr, of which the collector says base.

@@ -38,6 +38,7 @@
 #include "cleaner.h"
 #include "collected.h"
 #include "collector.h"
+#include "credit.h"
 #include "error.h"
 #include "internal.h"
 #include "magazine.h"
@@ -195,6 +196,7 @@ roots_before(void)
 {
     collector.pushes = 0;
     arenap_magazine_mark(GC_get_gc_no());
+    arenap_credit_drop_all();
     arenap_stop_before_stacks(__builtin_frame_address(0));
 }
 
@@ -568,6 +570,7 @@ attach_slow(struct thread *self)
     self->base = (uintptr_t)base.mem_base;
     arenap_roots_thread(self);
     atomic_store_explicit(&self->attached, how, memory_order_release);
+    self->kept = arenap_collector_is_kept(self);
     return 0;
 }
 
@@ -614,6 +617,7 @@ arenap_collector_detach(struct thread *self)
 
     arenap_magazine_flush(self);
 
+    self->kept = false;
     /* First ours, then the collector's: see roots.h. */
     atomic_store(&self->attached, ATTACHED_NOT);
     atomic_store(&self->tcb, 0);
@@ -692,33 +696,15 @@ arenap_collector_alloc(struct thread *self, enum block kind, size_t size)
  * that follow, wherever the collector stops the thread. */
 
 /* Forget all lists if they are not good any more. */
-static inline bool
-lists_are_good(struct thread *self)
+static void
+lists_refresh(struct thread *self)
 {
     uint64_t now = arenap_collector_cycle();
 
     if (ARENA_LIKELY(self->list_cycle == now))
-        return true;
+        return;
     memset(self->list, 0, sizeof self->list);
     self->list_cycle = now;
-    return false;
-}
-
-static inline void *
-list_cut(void **list, void **block)
-{
-    *list = *block;
-    *block = NULL;
-    return block;
-}
-
-static inline void *
-list_take(struct thread *self, void **list)
-{
-    void **block = *(void **volatile *)list;
-
-    return lists_are_good(self) && block != NULL ? list_cut(list, block)
-                                                 : NULL;
 }
 
 void *
@@ -738,13 +724,14 @@ ARENA_COLD static void *
 list_take_slow(struct thread *self, enum block kind, void **list,
                size_t bytes)
 {
-    void *block = arenap_collector_alloc_page(kind, bytes);
+    void **block = arenap_collector_alloc_page(kind, bytes);
 
-    (void)lists_are_good(self);
-    if (block != NULL)
-        block = list_cut(list, block);
-    return block != NULL ? block
-                         : arenap_collector_alloc(self, kind, bytes - 1);
+    if (block == NULL)
+        return arenap_collector_alloc(self, kind, bytes - 1);
+    lists_refresh(self);
+    *list = *block;
+    *block = NULL;
+    return block;
 }
 
 void *
@@ -757,7 +744,8 @@ arenap_collector_alloc_listed(struct thread *self, enum block kind,
     ARENA_ASSERT(kind < BLOCK_LISTED && bytes % ARENA_GRANULE == 0);
     if (ARENA_UNLIKELY(stress || self->late))
         return arenap_collector_alloc(self, kind, bytes - 1);
-    block = list_take(self, list);
+    lists_refresh(self);
+    block = arenap_thread_listed(self, kind, bytes);
     return ARENA_LIKELY(block != NULL)
                ? block
                : list_take_slow(self, kind, list, bytes);

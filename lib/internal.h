@@ -39,6 +39,7 @@
  *   control.c    control blocks of explicit arenas: slabs, never unmapped
  *   pagemap.c    from an address to its arena, without a lock
  *   budget.c     what all of them reserve from; waiters
+ *   credit.c     what each thread has of it for small collected blocks
  *   cleaner.c    the pending list, the cleaner thread, collecting on demand
  *   phantom.c    phantoms and cleanables; queue.c: where phantoms go
  *   record.c     what is behind both: links to referents, and deaths
