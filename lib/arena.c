@@ -185,7 +185,9 @@ arena_shared(void)
 arena_t *
 arena_auto(void)
 {
-    return arena_open(ARENA_AUTO, NULL);
+    struct arena *arena = arenap_auto_open_at_hand();
+
+    return ARENA_LIKELY(arena != NULL) ? arena : arena_open(ARENA_AUTO, NULL);
 }
 
 /* The options of a caller, who may have been built with a shorter structure.
@@ -438,7 +440,10 @@ arena_alloc(arena_t *arena, size_t size)
                 return take(arena, size);
             return alloc_mine(arena, size, true);
         }
-        if ((block = alloc_piece(arena, size)) != NULL)
+        block = arena->kind == ARENA_AUTO
+                    ? arenap_auto_alloc_at_hand(arena, size)
+                    : alloc_piece(arena, size);
+        if (block != NULL)
             return block;
     } else if ((block = arenap_implicit_alloc_at_hand(size)) != NULL) {
         return block;
@@ -457,7 +462,10 @@ arena_alloc_uninit(arena_t *arena, size_t size)
                 return take(arena, size);
             return alloc_mine(arena, size, false);
         }
-        if ((block = alloc_piece(arena, size)) != NULL)
+        block = arena->kind == ARENA_AUTO
+                    ? arenap_auto_alloc_at_hand(arena, size)
+                    : alloc_piece(arena, size);
+        if (block != NULL)
             return block;
     } else if ((block = arenap_implicit_alloc_at_hand(size)) != NULL) {
         return block;

@@ -31,7 +31,7 @@
 #define TAG_ARMED ((uint64_t)8) /* it is in use and accounted */
 #define TAG_PART ((uint64_t)16) /* not a control */
 
-/* A control has room for 6 granules of the user's. */
+/* A control has room for 5 granules of the user's. */
 #define CONTROL_BYTES ((size_t)176)
 
 /* Smaller ones can stay unreported while their neighbours live. */
@@ -202,12 +202,14 @@ struct arena_extra {
 struct part_head {
     size_t bytes; /* accounted; 0 when settled */
     struct arena_extra *extra;
+    size_t asked; /* bytes that guests asked for */
 };
 
 struct chunk_part {
     void *next; /* older part, or NULL */
     struct arena *arena;
     struct part_head head;
+    char *bump; /* of the guests' part */
 };
 
 struct prompt_part {
@@ -215,11 +217,20 @@ struct prompt_part {
     void *next;
     struct arena *arena;
     struct part_head head;
-    uint64_t spare; /* blocks begin at a granule */
+};
+
+/* An arena's control.  The thread that opened it is at home: it alone touches
+ * bump, end and tally, and takes no lock for that.  All others are guests;
+ * they share a part, under the arena's lock. */
+struct control {
+    char head[ARENA_AUTO_HEAD]; /* as struct arena begins */
+    uint64_t home;              /* the serial of its thread */
+    struct chunk_part *guests;  /* where they allocate, or NULL */
 };
 
 _Static_assert(sizeof(struct chunk_part) % 16 == 0, "blocks are aligned");
 _Static_assert(sizeof(struct prompt_part) % 16 == 0, "blocks are aligned");
+_Static_assert(sizeof(struct control) % 16 == 0, "blocks are aligned");
 _Static_assert(offsetof(struct prompt_part, next)
                    == offsetof(struct arena, chunks),
                "the ring goes through word 1 of small blocks");
@@ -288,7 +299,7 @@ part_dead(struct part_head *head)
     head->bytes = 0;
     extra_leave(head->extra);
     head->extra = NULL;
-    settle(ARENA_AUTO, bytes, 0, 0);
+    settle(ARENA_AUTO, bytes, head->asked, 0);
     return 0;
 }
 
@@ -330,40 +341,74 @@ arenap_collected_chunk_dead(void *block)
 
 /* --- Auto arenas: birth --- */
 
+/* Epochs are taken from what all threads share by so many. */
+#define EPOCHS_AT_ONCE 65536
+
+static uint64_t
+epoch_next(struct thread *self)
+{
+    static _Atomic uint64_t last;
+
+    if (ARENA_UNLIKELY(self->auto_epoch % EPOCHS_AT_ONCE == 0))
+        self->auto_epoch = atomic_fetch_add(&last, EPOCHS_AT_ONCE) + 1;
+    return self->auto_epoch++;
+}
+
+/* Fill in a control that came with its charge; then it is registered. */
+static inline struct arena *
+control_arm(struct thread *self, struct control *control, unsigned flags,
+            struct arena_extra *extra)
+{
+    struct arena *arena = (struct arena *)control;
+
+    arena->kind = ARENA_AUTO;
+    arena->flags = (uint8_t)flags;
+    atomic_store_explicit(&arena->state, ARENA_OPEN, memory_order_relaxed);
+    atomic_store_explicit(&arena->epoch, epoch_next(self),
+                          memory_order_relaxed);
+    arena->extra = extra;
+    control->home = arenap_tls.serial;
+    /* The control's own room is not scanned. */
+    if ((flags & ARENA_TRACED) == 0) {
+        arena->bump = (char *)(control + 1);
+        arena->end = (char *)control + CONTROL_BYTES - ARENA_GRANULE;
+    }
+    arenap_collected_account(self, ARENA_AUTO, CONTROL_BYTES, 0, 1);
+    atomic_store_explicit(&arena->owner, TAG_ARMED, memory_order_release);
+    return arena;
+}
+
+struct arena *
+arenap_auto_open_at_hand(void)
+{
+    struct thread *self = arenap_tls.record;
+    struct control *control;
+
+    if (ARENA_UNLIKELY(self == NULL))
+        return NULL;
+    control = small_at_hand(self, BLOCK_SMALL, CONTROL_BYTES);
+    return ARENA_LIKELY(control != NULL) ? control_arm(self, control, 0, NULL)
+                                         : NULL;
+}
+
 struct arena *
 arenap_auto_open(struct thread *self, const arena_options_t *options)
 {
-    static _Atomic uint64_t last_epoch;
     struct arena_extra *extra = NULL;
-    struct arena *arena;
+    struct control *control;
 
     if (options->name != NULL || options->limit != 0) {
         extra = extra_make(options->name, options->limit);
         if (extra == NULL)
             return NULL;
+        atomic_store(&extra->reserved, CONTROL_BYTES);
     }
-    arena = block_make(self, BLOCK_SMALL, CONTROL_BYTES);
-    if (arena == NULL) {
+    control = block_make(self, BLOCK_SMALL, CONTROL_BYTES);
+    if (control == NULL) {
         free(extra);
         return NULL;
     }
-    arena->kind = ARENA_AUTO;
-    arena->flags = (uint8_t)options->flags;
-    atomic_store_explicit(&arena->state, ARENA_OPEN, memory_order_relaxed);
-    atomic_store_explicit(&arena->epoch,
-                          atomic_fetch_add(&last_epoch, 1) + 1,
-                          memory_order_relaxed);
-    arena->extra = extra;
-    /* The control's own room is not scanned. */
-    if ((options->flags & ARENA_TRACED) == 0) {
-        arena->bump = (char *)arena + ARENA_AUTO_HEAD;
-        arena->end = (char *)arena + CONTROL_BYTES - ARENA_GRANULE;
-    }
-    if (extra != NULL)
-        atomic_store(&extra->reserved, CONTROL_BYTES);
-    arenap_collected_account(self, ARENA_AUTO, CONTROL_BYTES, 0, 1);
-    atomic_store_explicit(&arena->owner, TAG_ARMED, memory_order_release);
-    return arena;
+    return control_arm(self, control, options->flags, extra);
 }
 
 /* --- Auto arenas: growing --- */
@@ -453,22 +498,6 @@ part_bytes(struct arena *arena, size_t need)
     return next;
 }
 
-static void *
-auto_carve(struct arena *arena, size_t size, size_t align)
-{
-    size_t room = arenap_room(size);
-    size_t skip = (size_t)(-(uintptr_t)arena->bump & (align - 1));
-    size_t left = (size_t)(arena->end - arena->bump);
-    char *block;
-
-    if (left < room || left - room < skip)
-        return NULL;
-    block = arena->bump + skip;
-    arena->bump = block + room;
-    arena->tally += size;
-    return block;
-}
-
 bool
 arenap_auto_is_alive(const struct arena *arena)
 {
@@ -478,6 +507,108 @@ arenap_auto_is_alive(const struct arena *arena)
     return extra == NULL || !atomic_load(&extra->acting);
 }
 
+static inline bool
+is_home(const struct arena *arena)
+{
+    return ((const struct control *)arena)->home == arenap_tls.serial;
+}
+
+/* Take a block from a run, whose bytes are zero; NULL if it has no room. */
+static inline void *
+run_carve(char **bump, const char *end, size_t size, size_t align)
+{
+    char *from = *bump;
+    size_t room = arenap_room(size);
+    size_t skip = (size_t)(-(uintptr_t)from & (align - 1));
+    size_t left = (size_t)(end - from);
+
+    if (left < room || left - room < skip)
+        return NULL;
+    __atomic_store_n(bump, from + skip + room, __ATOMIC_RELAXED);
+    return from + skip;
+}
+
+void *
+arenap_auto_alloc_at_hand(struct arena *arena, size_t size)
+{
+    char *block = arena->bump;
+
+    /* size - 1: a block of size 0 takes the long way. */
+    if (ARENA_UNLIKELY(!is_home(arena)
+                       || size - 1 >= (size_t)(arena->end - block)
+                       || !arenap_auto_is_alive(arena)))
+        return NULL;
+    __atomic_store_n(&arena->bump,
+                     block + arenap_round_up(size, ARENA_GRANULE),
+                     __ATOMIC_RELAXED);
+    arena->tally += size;
+    arenap_count(&arenap_tls.record->counts[ARENA_AUTO].requested, size);
+    return block;
+}
+
+static const char *
+part_end(const struct chunk_part *part)
+{
+    return (const char *)part + part->head.bytes - ARENA_GRANULE;
+}
+
+static void *
+home_alloc(struct arena *arena, size_t size, size_t align)
+{
+    void *block = run_carve(&arena->bump, arena->end, size, align);
+
+    if (block != NULL)
+        arena->tally += size;
+    return block;
+}
+
+/* The arena's lock is held. */
+static void *
+guest_alloc(struct arena *arena, size_t size, size_t align)
+{
+    struct chunk_part *part = ((struct control *)arena)->guests;
+    void *block;
+
+    if (part == NULL)
+        return NULL;
+    block = run_carve(&part->bump, part_end(part), size, align);
+    if (block != NULL)
+        part->head.asked += size;
+    return block;
+}
+
+static void
+growth_advance(struct arena *arena)
+{
+    if (PART_FIRST << arena->growth < PART_LAST)
+        arena->growth++;
+}
+
+/* Go on in a part, from bump on, where more is left there than in the run
+ * that is in use.  The arena's lock is held. */
+static void
+home_go_on(struct arena *arena, char *bump, char *end)
+{
+    if (end - bump <= arena->end - arena->bump)
+        return;
+    arena->end = end;
+    __atomic_store_n(&arena->bump, bump, __ATOMIC_RELAXED);
+    growth_advance(arena);
+}
+
+static void
+guest_go_on(struct arena *arena, struct chunk_part *part)
+{
+    struct control *control = (struct control *)arena;
+    const struct chunk_part *now = control->guests;
+
+    if (now != NULL
+        && part_end(part) - part->bump <= part_end(now) - now->bump)
+        return;
+    control->guests = part;
+    growth_advance(arena);
+}
+
 /* A block from a part of its own, or from the arena's next one. */
 static void *
 auto_alloc_part(struct thread *self, struct arena *arena, size_t size,
@@ -485,23 +616,23 @@ auto_alloc_part(struct thread *self, struct arena *arena, size_t size,
 {
     enum block kind = (arena->flags & ARENA_TRACED) != 0 ? BLOCK_CHUNK_TRACED
                                                          : BLOCK_CHUNK;
+    struct chunk_part *part;
     char *room, *end, *block;
-    void *part = part_make(self, arena, kind, bytes, &room, &end);
 
+    part = part_make(self, arena, kind, bytes, &room, &end);
     if (part == NULL)
         return NULL;
     arenap_sync_lock(arena);
     part_link(self, arena, part, kind, bytes);
     block = (char *)arenap_round_up((uintptr_t)room, align);
-    room = block + arenap_room(size);
-    /* Go on where more is left. */
-    if (end - room > arena->end - arena->bump) {
-        arena->bump = room;
-        arena->end = end;
-        if (PART_FIRST << arena->growth < PART_LAST)
-            arena->growth++;
+    part->bump = block + arenap_room(size);
+    if (is_home(arena)) {
+        arena->tally += size;
+        home_go_on(arena, part->bump, end);
+    } else {
+        part->head.asked = size;
+        guest_go_on(arena, part);
     }
-    arena->tally += size;
     arenap_sync_unlock(arena);
     return block;
 }
@@ -518,7 +649,8 @@ arenap_auto_alloc(struct thread *self, struct arena *arena, size_t size,
         return NULL;
     }
     arenap_sync_lock(arena);
-    block = auto_carve(arena, size, align);
+    block = is_home(arena) ? home_alloc(arena, size, align)
+                           : guest_alloc(arena, size, align);
     if (block == NULL)
         bytes = part_bytes(arena,
                            arenap_round_up(size + 1, ARENA_GRANULE)
@@ -532,32 +664,50 @@ arenap_auto_alloc(struct thread *self, struct arena *arena, size_t size,
     return block;
 }
 
+/* Give the block that is the last of a run another size. */
+static bool
+run_resize(char **bump, const char *end, char *block, size_t old_size,
+           size_t new_size)
+{
+    if (*bump != block + arenap_room(old_size)
+        || arenap_room(new_size) > (size_t)(end - block))
+        return false;
+    /* Bytes from bump on are always zero. */
+    if (new_size < old_size)
+        memset(block + new_size, 0, old_size - new_size);
+    __atomic_store_n(bump, block + arenap_room(new_size), __ATOMIC_RELAXED);
+    return true;
+}
+
 bool
 arenap_auto_resize(struct arena *arena, char *block, size_t old_size,
                    size_t new_size)
 {
-    size_t old_room = arenap_room(old_size);
-    size_t new_room = arenap_room(new_size);
-    bool last;
+    struct chunk_part *part;
+    bool done = false;
 
-    arenap_sync_lock(arena);
-    last = arena->bump == block + old_room
-           && new_room <= (size_t)(arena->end - block);
-    if (last) {
-        /* Bytes from bump on are always zero. */
-        if (new_size < old_size)
-            memset(block + new_size, 0, old_size - new_size);
-        arena->bump = block + new_room;
-        arena->tally += new_size - old_size;
+    if (is_home(arena)) {
+        done = run_resize(&arena->bump, arena->end, block, old_size,
+                          new_size);
+        if (done)
+            arena->tally += new_size - old_size;
+    } else {
+        arenap_sync_lock(arena);
+        part = ((struct control *)arena)->guests;
+        if (part != NULL)
+            done = run_resize(&part->bump, part_end(part), block, old_size,
+                              new_size);
+        if (done)
+            part->head.asked += new_size - old_size;
+        arenap_sync_unlock(arena);
     }
-    arenap_sync_unlock(arena);
-    if (last) {
+    if (done) {
         arenap_count(&arenap_thread_self()->counts[ARENA_AUTO].requested,
                      new_size - old_size);
         if (new_size > old_size)
             memset(block + old_size, 0, new_size - old_size);
     }
-    return last;
+    return done;
 }
 
 /* --- Auto arenas: actions --- */
@@ -605,10 +755,10 @@ auto_add_prompt(struct thread *self, struct arena *arena)
     arenap_sync_lock(arena);
     part_link(self, arena, part, BLOCK_SMALL, PROMPT_BYTES);
     arena->extra->has_prompt = true;
-    if ((arena->flags & ARENA_TRACED) == 0
+    if ((arena->flags & ARENA_TRACED) == 0 && is_home(arena)
         && end - room > arena->end - arena->bump) {
-        arena->bump = room;
         arena->end = end;
+        __atomic_store_n(&arena->bump, room, __ATOMIC_RELAXED);
     }
     arenap_sync_unlock(arena);
     return 0;
@@ -821,7 +971,17 @@ part_room(enum block kind, const void *base)
         return (const char *)base + sizeof(struct chunk_part);
     return (const char *)base
            + ((tag & TAG_PART) != 0 ? sizeof(struct prompt_part)
-                                    : ARENA_AUTO_HEAD);
+                                    : sizeof(struct control));
+}
+
+/* If a run goes on between start and end, no block is behind its bump. */
+static void
+extent_cut(const char *start, const char **end, char *const *bump)
+{
+    const char *from = __atomic_load_n(bump, __ATOMIC_RELAXED);
+
+    if (from >= start && from <= *end)
+        *end = from;
 }
 
 static bool
@@ -834,9 +994,10 @@ auto_extent(enum block kind, void *base, size_t size, const char **start,
         return false;
     *start = part_room(kind, base);
     *end = (const char *)base + size - SLOP;
+    extent_cut(*start, end, &arena->bump);
     arenap_sync_lock(arena);
-    if (arena->bump >= *start && arena->bump <= *end)
-        *end = arena->bump;
+    if (((struct control *)arena)->guests == base)
+        extent_cut(*start, end, &((struct chunk_part *)base)->bump);
     arenap_sync_unlock(arena);
     return true;
 }

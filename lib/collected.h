@@ -24,8 +24,14 @@
 
 /* --- Auto arenas --- */
 
+/* One without options, if a block for it is at hand; or NULL. */
+struct arena *arenap_auto_open_at_hand(void);
+
 struct arena *arenap_auto_open(struct thread *self,
                                const arena_options_t *options);
+
+/* A block, if the run of the calling thread has room; or NULL. */
+void *arenap_auto_alloc_at_hand(struct arena *arena, size_t size);
 
 /* A block; arguments are valid.  NULL with errno set. */
 void *arenap_auto_alloc(struct thread *self, struct arena *arena, size_t size,

@@ -80,6 +80,7 @@ struct thread {
     void *list[LIST_KINDS][LIST_CLASSES];
     uint64_t list_cycle; /* collections by then */
     struct credit credit;
+    uint64_t auto_epoch; /* the next of those that it has; collected.c */
     bool kept; /* known to the collector until it says otherwise */
     struct bins bins;    /* free heap blocks at hand */
     struct piece piece[THREAD_PIECES];
