@@ -366,7 +366,7 @@ alloc_slow(struct arena *arena, size_t size, size_t align, bool zero)
         align = ARENA_GRANULE;
     switch ((arena_kind_t)arena->kind) {
     case ARENA_AUTO:
-        return arenap_auto_alloc(self, arena, size, align);
+        return arenap_auto_alloc(self, arena, size, align, zero);
     case ARENA_IMPLICIT:
         return arenap_implicit_alloc(self, size, align);
     default:

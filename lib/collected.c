@@ -40,6 +40,9 @@
 #define PART_FIRST (2 * ARENA_PAGE)
 #define PART_LAST (16 * ARENA_PAGE)
 
+/* Of a chunk so much is cleared at a time. */
+#define CLEAN_STEP ((size_t)1024)
+
 /* The collector's classes are as large as the request up to here, rounded up
  * by a factor of less than a third. */
 #define SMALL_LAST ((size_t)2048)
@@ -231,6 +234,8 @@ struct control {
 _Static_assert(sizeof(struct chunk_part) % 16 == 0, "blocks are aligned");
 _Static_assert(sizeof(struct prompt_part) % 16 == 0, "blocks are aligned");
 _Static_assert(sizeof(struct control) % 16 == 0, "blocks are aligned");
+_Static_assert(sizeof(struct chunk_part) <= BLOCK_CHUNK_HEAD,
+               "the collector's callback finds it zero");
 _Static_assert(offsetof(struct prompt_part, next)
                    == offsetof(struct arena, chunks),
                "the ring goes through word 1 of small blocks");
@@ -341,6 +346,12 @@ arenap_collected_chunk_dead(void *block)
 
 /* --- Auto arenas: birth --- */
 
+static uint32_t
+granules(const char *from, const char *to)
+{
+    return (uint32_t)((size_t)(to - from) / ARENA_GRANULE);
+}
+
 /* Epochs are taken from what all threads share by so many. */
 #define EPOCHS_AT_ONCE 65536
 
@@ -372,6 +383,7 @@ control_arm(struct thread *self, struct control *control, unsigned flags,
     if ((flags & ARENA_TRACED) == 0) {
         arena->bump = (char *)(control + 1);
         arena->end = (char *)control + CONTROL_BYTES - ARENA_GRANULE;
+        arena->clean = granules(arena->bump, arena->end);
     }
     arenap_collected_account(self, ARENA_AUTO, CONTROL_BYTES, 0, 1);
     atomic_store_explicit(&arena->owner, TAG_ARMED, memory_order_release);
@@ -513,7 +525,7 @@ is_home(const struct arena *arena)
     return ((const struct control *)arena)->home == arenap_tls.serial;
 }
 
-/* Take a block from a run, whose bytes are zero; NULL if it has no room. */
+/* Take a block from a run; NULL if it has no room. */
 static inline void *
 run_carve(char **bump, const char *end, size_t size, size_t align)
 {
@@ -528,21 +540,53 @@ run_carve(char **bump, const char *end, size_t size, size_t align)
     return from + skip;
 }
 
+/* The short way takes what is clean already. */
 void *
 arenap_auto_alloc_at_hand(struct arena *arena, size_t size)
 {
+    size_t need = (size + ARENA_GRANULE - 1) / ARENA_GRANULE;
     char *block = arena->bump;
 
-    /* size - 1: a block of size 0 takes the long way. */
-    if (ARENA_UNLIKELY(!is_home(arena)
-                       || size - 1 >= (size_t)(arena->end - block)
+    /* need - 1: a block of size 0 takes the long way. */
+    if (ARENA_UNLIKELY(!is_home(arena) || need - 1 >= arena->clean
                        || !arenap_auto_is_alive(arena)))
         return NULL;
-    __atomic_store_n(&arena->bump,
-                     block + arenap_round_up(size, ARENA_GRANULE),
+    __atomic_store_n(&arena->bump, block + need * ARENA_GRANULE,
                      __ATOMIC_RELAXED);
+    arena->clean -= (uint32_t)need;
     arena->tally += size;
     arenap_count(&arenap_tls.record->counts[ARENA_AUTO].requested, size);
+    return block;
+}
+
+/* Clear the next bytes of the run of the thread at home. */
+static void
+home_clean(struct arena *arena)
+{
+    size_t left = (size_t)(arena->end - arena->bump);
+    size_t size = left < CLEAN_STEP ? left : CLEAN_STEP;
+
+    memset(arena->bump, 0, size);
+    arena->clean = (uint32_t)(size / ARENA_GRANULE);
+}
+
+static void *
+home_alloc(struct arena *arena, size_t size, size_t align, bool zero)
+{
+    const char *from = arena->bump;
+    void *block = run_carve(&arena->bump, arena->end, size, align);
+    uint32_t taken = granules(from, arena->bump);
+
+    if (block == NULL)
+        return NULL;
+    arena->tally += size;
+    if (taken <= arena->clean) {
+        arena->clean -= taken;
+        return block;
+    }
+    if (zero)
+        memset(block, 0, size);
+    home_clean(arena);
     return block;
 }
 
@@ -553,27 +597,20 @@ part_end(const struct chunk_part *part)
 }
 
 static void *
-home_alloc(struct arena *arena, size_t size, size_t align)
+guest_alloc(struct arena *arena, size_t size, size_t align, bool zero)
 {
-    void *block = run_carve(&arena->bump, arena->end, size, align);
+    struct chunk_part *part;
+    void *block = NULL;
 
-    if (block != NULL)
-        arena->tally += size;
-    return block;
-}
-
-/* The arena's lock is held. */
-static void *
-guest_alloc(struct arena *arena, size_t size, size_t align)
-{
-    struct chunk_part *part = ((struct control *)arena)->guests;
-    void *block;
-
-    if (part == NULL)
-        return NULL;
-    block = run_carve(&part->bump, part_end(part), size, align);
+    arenap_sync_lock(arena);
+    part = ((struct control *)arena)->guests;
+    if (part != NULL)
+        block = run_carve(&part->bump, part_end(part), size, align);
     if (block != NULL)
         part->head.asked += size;
+    arenap_sync_unlock(arena);
+    if (block != NULL && zero)
+        memset(block, 0, size);
     return block;
 }
 
@@ -585,15 +622,16 @@ growth_advance(struct arena *arena)
 }
 
 /* Go on in a part, from bump on, where more is left there than in the run
- * that is in use.  The arena's lock is held. */
-static void
-home_go_on(struct arena *arena, char *bump, char *end)
+ * that is in use. */
+static bool
+home_go_on(struct arena *arena, char *bump, char *end, bool is_clean)
 {
     if (end - bump <= arena->end - arena->bump)
-        return;
+        return false;
     arena->end = end;
     __atomic_store_n(&arena->bump, bump, __ATOMIC_RELAXED);
-    growth_advance(arena);
+    arena->clean = is_clean ? granules(bump, end) : 0;
+    return true;
 }
 
 static void
@@ -612,23 +650,29 @@ guest_go_on(struct arena *arena, struct chunk_part *part)
 /* A block from a part of its own, or from the arena's next one. */
 static void *
 auto_alloc_part(struct thread *self, struct arena *arena, size_t size,
-                size_t align, size_t bytes)
+                size_t align, bool zero)
 {
-    enum block kind = (arena->flags & ARENA_TRACED) != 0 ? BLOCK_CHUNK_TRACED
-                                                         : BLOCK_CHUNK;
+    bool traced = (arena->flags & ARENA_TRACED) != 0;
+    enum block kind = traced ? BLOCK_CHUNK_TRACED : BLOCK_CHUNK;
+    size_t bytes = part_bytes(arena,
+                              arenap_round_up(size + 1, ARENA_GRANULE)
+                                  + (align > ARENA_GRANULE ? align : 0));
     struct chunk_part *part;
     char *room, *end, *block;
 
     part = part_make(self, arena, kind, bytes, &room, &end);
     if (part == NULL)
         return NULL;
+    block = (char *)arenap_round_up((uintptr_t)room, align);
+    if (zero && !traced)
+        memset(block, 0, size);
+    part->bump = block + arenap_room(size);
     arenap_sync_lock(arena);
     part_link(self, arena, part, kind, bytes);
-    block = (char *)arenap_round_up((uintptr_t)room, align);
-    part->bump = block + arenap_room(size);
     if (is_home(arena)) {
         arena->tally += size;
-        home_go_on(arena, part->bump, end);
+        if (home_go_on(arena, part->bump, end, traced))
+            growth_advance(arena);
     } else {
         part->head.asked = size;
         guest_go_on(arena, part);
@@ -639,25 +683,18 @@ auto_alloc_part(struct thread *self, struct arena *arena, size_t size,
 
 void *
 arenap_auto_alloc(struct thread *self, struct arena *arena, size_t size,
-                  size_t align)
+                  size_t align, bool zero)
 {
     void *block;
-    size_t bytes = 0;
 
     if (!arenap_auto_is_alive(arena)) {
         arenap_fail(ESTALE, "the arena is closed");
         return NULL;
     }
-    arenap_sync_lock(arena);
-    block = is_home(arena) ? home_alloc(arena, size, align)
-                           : guest_alloc(arena, size, align);
+    block = is_home(arena) ? home_alloc(arena, size, align, zero)
+                           : guest_alloc(arena, size, align, zero);
     if (block == NULL)
-        bytes = part_bytes(arena,
-                           arenap_round_up(size + 1, ARENA_GRANULE)
-                               + (align > ARENA_GRANULE ? align : 0));
-    arenap_sync_unlock(arena);
-    if (block == NULL)
-        block = auto_alloc_part(self, arena, size, align, bytes);
+        block = auto_alloc_part(self, arena, size, align, zero);
     if (block != NULL)
         arenap_count(&self->counts[ARENA_AUTO].requested, size);
     arena_keep_alive(arena);
@@ -666,41 +703,61 @@ arenap_auto_alloc(struct thread *self, struct arena *arena, size_t size,
 
 /* Give the block that is the last of a run another size. */
 static bool
-run_resize(char **bump, const char *end, char *block, size_t old_size,
+run_resize(char **bump, const char *end, const char *block, size_t old_size,
            size_t new_size)
 {
-    if (*bump != block + arenap_room(old_size)
+    const char *now = *bump;
+
+    if (now != block + arenap_room(old_size)
         || arenap_room(new_size) > (size_t)(end - block))
         return false;
-    /* Bytes from bump on are always zero. */
-    if (new_size < old_size)
-        memset(block + new_size, 0, old_size - new_size);
-    __atomic_store_n(bump, block + arenap_room(new_size), __ATOMIC_RELAXED);
+    __atomic_store_n(bump, *bump - arenap_room(old_size)
+                               + arenap_room(new_size),
+                     __ATOMIC_RELAXED);
     return true;
+}
+
+static bool
+home_resize(struct arena *arena, const char *block, size_t old_size,
+            size_t new_size)
+{
+    const char *from = arena->bump;
+    uint32_t taken;
+
+    if (!run_resize(&arena->bump, arena->end, block, old_size, new_size))
+        return false;
+    arena->tally += new_size - old_size;
+    taken = granules(from, arena->bump); /* huge if less than nothing */
+    arena->clean = taken <= arena->clean ? arena->clean - taken : 0;
+    return true;
+}
+
+static bool
+guest_resize(struct arena *arena, const char *block, size_t old_size,
+             size_t new_size)
+{
+    struct chunk_part *part;
+    bool done;
+
+    arenap_sync_lock(arena);
+    part = ((struct control *)arena)->guests;
+    done = part != NULL
+           && run_resize(&part->bump, part_end(part), block, old_size,
+                         new_size);
+    if (done)
+        part->head.asked += new_size - old_size;
+    arenap_sync_unlock(arena);
+    return done;
 }
 
 bool
 arenap_auto_resize(struct arena *arena, char *block, size_t old_size,
                    size_t new_size)
 {
-    struct chunk_part *part;
-    bool done = false;
+    bool done = is_home(arena)
+                    ? home_resize(arena, block, old_size, new_size)
+                    : guest_resize(arena, block, old_size, new_size);
 
-    if (is_home(arena)) {
-        done = run_resize(&arena->bump, arena->end, block, old_size,
-                          new_size);
-        if (done)
-            arena->tally += new_size - old_size;
-    } else {
-        arenap_sync_lock(arena);
-        part = ((struct control *)arena)->guests;
-        if (part != NULL)
-            done = run_resize(&part->bump, part_end(part), block, old_size,
-                              new_size);
-        if (done)
-            part->head.asked += new_size - old_size;
-        arenap_sync_unlock(arena);
-    }
     if (done) {
         arenap_count(&arenap_thread_self()->counts[ARENA_AUTO].requested,
                      new_size - old_size);
@@ -755,11 +812,8 @@ auto_add_prompt(struct thread *self, struct arena *arena)
     arenap_sync_lock(arena);
     part_link(self, arena, part, BLOCK_SMALL, PROMPT_BYTES);
     arena->extra->has_prompt = true;
-    if ((arena->flags & ARENA_TRACED) == 0 && is_home(arena)
-        && end - room > arena->end - arena->bump) {
-        arena->end = end;
-        __atomic_store_n(&arena->bump, room, __ATOMIC_RELAXED);
-    }
+    if ((arena->flags & ARENA_TRACED) == 0 && is_home(arena))
+        home_go_on(arena, room, end, true);
     arenap_sync_unlock(arena);
     return 0;
 }

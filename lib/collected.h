@@ -35,7 +35,7 @@ void *arenap_auto_alloc_at_hand(struct arena *arena, size_t size);
 
 /* A block; arguments are valid.  NULL with errno set. */
 void *arenap_auto_alloc(struct thread *self, struct arena *arena, size_t size,
-                        size_t align);
+                        size_t align, bool zero);
 
 bool arenap_auto_resize(struct arena *arena, char *block, size_t old_size,
                         size_t new_size);

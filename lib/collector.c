@@ -359,10 +359,11 @@ events_watch(void)
 /* --- Starting --- */
 
 static unsigned
-kind_make(GC_word descriptor, int add_size, GC_disclaim_proc dead,
+kind_make(GC_word descriptor, int add_size, int clear, GC_disclaim_proc dead,
           int mark_from_all)
 {
-    unsigned kind = GC_new_kind(GC_new_free_list(), descriptor, add_size, 1);
+    unsigned kind =
+        GC_new_kind(GC_new_free_list(), descriptor, add_size, clear);
 
     if (dead != NULL)
         GC_register_disclaim_proc((int)kind, dead, mark_from_all);
@@ -372,25 +373,25 @@ kind_make(GC_word descriptor, int add_size, GC_disclaim_proc dead,
 static void
 kinds_make(void)
 {
+    const GC_word word = sizeof(void *);
+
     collector.kind[BLOCK_SMALL] = kind_make(
-        GC_DS_LENGTH | 3 * sizeof(void *), 0, arenap_collected_small_dead, 1);
+        GC_DS_LENGTH | 3 * word, 0, 1, arenap_collected_small_dead, 1);
     collector.kind[BLOCK_CHUNK] = kind_make(
-        GC_DS_LENGTH | 2 * sizeof(void *), 0, arenap_collected_chunk_dead, 0);
+        GC_DS_LENGTH | 2 * word, 0, 0, arenap_collected_chunk_dead, 0);
     collector.kind[BLOCK_CHUNK_TRACED] =
-        kind_make(GC_DS_LENGTH, 1, arenap_collected_chunk_dead, 0);
-    collector.kind[BLOCK_IMPLICIT] =
-        kind_make(
-        GC_DS_LENGTH | sizeof(void *), 0, arenap_collected_implicit_dead, 1);
-    collector.kind[BLOCK_BUFFER] = kind_make(
-        GC_DS_LENGTH | 2 * sizeof(void *), 0, arenap_buffer_dead, 1);
+        kind_make(GC_DS_LENGTH, 1, 1, arenap_collected_chunk_dead, 0);
+    collector.kind[BLOCK_IMPLICIT] = kind_make(
+        GC_DS_LENGTH | word, 0, 1, arenap_collected_implicit_dead, 1);
+    collector.kind[BLOCK_BUFFER] =
+        kind_make(GC_DS_LENGTH | 2 * word, 0, 1, arenap_buffer_dead, 1);
     /* Old pointers in blocks that a program does not fill keep garbage, and
      * that keeps more: what comes from the collector is cleared.  To clear
      * large ones costs too much. */
-    collector.kind[BLOCK_HEAP] = kind_make(GC_DS_LENGTH, 1, NULL, 0);
-    collector.heap_large =
-        GC_new_kind(GC_new_free_list(), GC_DS_LENGTH, 1, 0);
+    collector.kind[BLOCK_HEAP] = kind_make(GC_DS_LENGTH, 1, 1, NULL, 0);
+    collector.heap_large = kind_make(GC_DS_LENGTH, 1, 0, NULL, 0);
     collector.kind[BLOCK_WITNESS] =
-        kind_make(GC_DS_LENGTH, 0, arenap_phantom_witness_dead, 0);
+        kind_make(GC_DS_LENGTH, 0, 1, arenap_phantom_witness_dead, 0);
 }
 
 /* The collector ends the process if there is no memory for the first link
@@ -661,13 +662,23 @@ after_collector(void)
     arenap_cleaner_revive();
 }
 
+/* A chunk is told of with its head zero, at least. */
+static void *
+block_get(enum block kind, size_t size)
+{
+    bool large = kind == BLOCK_HEAP && size >= SIZECLASS_LAST;
+    void *block = GC_generic_malloc(
+        size, (int)(large ? collector.heap_large : collector.kind[kind]));
+
+    if (kind == BLOCK_CHUNK && block != NULL)
+        memset(block, 0, BLOCK_CHUNK_HEAD);
+    return block;
+}
+
 void *
 arenap_collector_alloc(struct thread *self, enum block kind, size_t size)
 {
     int saved = errno;
-    int number = (int)(kind == BLOCK_HEAP && size >= SIZECLASS_LAST
-                           ? collector.heap_large
-                           : collector.kind[kind]);
     void *block;
 
     if (stress && !self->late && arenap_collector_can_collect())
@@ -677,10 +688,10 @@ arenap_collector_alloc(struct thread *self, enum block kind, size_t size)
 
         if (!collector_enter(self, &visit))
             return NULL;
-        block = GC_generic_malloc(size, number);
+        block = block_get(kind, size);
         collector_leave(self, &visit);
     } else {
-        block = GC_generic_malloc(size, number);
+        block = block_get(kind, size);
     }
     after_collector();
     errno = saved;

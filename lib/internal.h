@@ -153,7 +153,10 @@ struct arena {
     uint8_t flags;  /* of the options, and ARENA_PLAIN */
     uint8_t growth; /* class of the next chunk */
     _Atomic uint8_t state;
-    uint32_t born; /* explicit kinds: when, in ticks of the coarse clock */
+    union {
+        uint32_t born;  /* explicit kinds: when, in ticks of the coarse clock */
+        uint32_t clean; /* auto: granules from bump on that are zero */
+    };
     _Atomic uint64_t epoch; /* advanced whenever contents are freed */
     /* --- explicit kinds only, from here on --- */
     _Atomic size_t reserved; /* but see arenap_explicit_is_short */
