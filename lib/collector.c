@@ -370,6 +370,15 @@ kind_make(GC_word descriptor, int add_size, int clear, GC_disclaim_proc dead,
     return kind;
 }
 
+/* The collector sweeps blocks that are partly in use, and forgets its lists of
+ * free ones, only of kinds that have given a single small block: not of those
+ * that were asked for whole lists alone. */
+static void
+kind_use(enum block kind)
+{
+    (void)GC_generic_malloc(1, (int)collector.kind[kind]);
+}
+
 static void
 kinds_make(void)
 {
@@ -392,6 +401,9 @@ kinds_make(void)
     collector.heap_large = kind_make(GC_DS_LENGTH, 1, 0, NULL, 0);
     collector.kind[BLOCK_WITNESS] =
         kind_make(GC_DS_LENGTH, 0, 1, arenap_phantom_witness_dead, 0);
+    for (unsigned kind = 0; kind < BLOCK_LISTED; kind++)
+        kind_use((enum block)kind);
+    kind_use(BLOCK_HEAP);
 }
 
 /* The collector ends the process if there is no memory for the first link
