@@ -44,9 +44,9 @@ struct piece {
 #define THREAD_ACCESSES 2
 
 /* Kinds of collected blocks that are kept in lists, and their classes: up to
- * 16 granules. */
+ * 29 granules. */
 #define LIST_KINDS 3
-#define LIST_CLASSES 17
+#define LIST_CLASSES 30
 
 /* The pools that are counted by thread: the kinds of arena, by arena_kind_t,
  * and then these. */
