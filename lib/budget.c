@@ -94,6 +94,17 @@ arenap_budget_try(size_t size)
     return true;
 }
 
+bool
+arenap_budget_has(size_t size)
+{
+    size_t limit = atomic_load_explicit(&budget.limit, memory_order_relaxed);
+    size_t charged =
+        atomic_load_explicit(&budget.charged, memory_order_relaxed);
+
+    return !arenap_budget_is_short() && charged <= limit
+           && size <= limit - charged;
+}
+
 static void
 queue_unlink(struct waiter **link)
 {

@@ -21,6 +21,9 @@ int arenap_budget_reserve(size_t size);
 /* Take bytes if they are there; whoever waits. */
 bool arenap_budget_try(size_t size);
 
+/* Would they be there now? */
+bool arenap_budget_has(size_t size);
+
 struct chunk;
 
 /* As arenap_budget_reserve; but if it has to wait, it may be handed a chunk

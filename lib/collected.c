@@ -444,26 +444,19 @@ extra_take(struct arena_extra *extra, size_t bytes)
     return false;
 }
 
-/* Make a part with room for blocks at *room, up to *end; not linked. */
+/* Make a part; not linked. */
 static void *
 part_make(struct thread *self, struct arena *arena, enum block kind,
-          size_t bytes, char **room, char **end)
+          size_t bytes)
 {
     struct arena_extra *extra = arena->extra;
-    struct chunk_part *part;
+    void *part;
 
     if (!extra_take(extra, bytes))
         return NULL;
     part = block_make(self, kind, bytes);
-    if (part == NULL) {
-        if (extra != NULL)
-            atomic_fetch_sub(&extra->reserved, bytes);
-        return NULL;
-    }
-    *room = (char *)part
-            + (kind == BLOCK_SMALL ? sizeof(struct prompt_part)
-                                   : sizeof(struct chunk_part));
-    *end = (char *)part + bytes - ARENA_GRANULE;
+    if (part == NULL && extra != NULL)
+        atomic_fetch_sub(&extra->reserved, bytes);
     return part;
 }
 
@@ -647,28 +640,24 @@ guest_go_on(struct arena *arena, struct chunk_part *part)
     growth_advance(arena);
 }
 
-/* A block from a part of its own, or from the arena's next one. */
-static void *
-auto_alloc_part(struct thread *self, struct arena *arena, size_t size,
-                size_t align, bool zero)
+/* Link a part that was made for a block, take the block, and go on there. */
+static ARENA_NOINLINE void *
+part_begin(struct arena *arena, struct chunk_part *part, size_t bytes,
+           size_t size, size_t align, bool zero)
 {
+    struct thread *self = arenap_tls.record;
     bool traced = (arena->flags & ARENA_TRACED) != 0;
-    enum block kind = traced ? BLOCK_CHUNK_TRACED : BLOCK_CHUNK;
-    size_t bytes = part_bytes(arena,
-                              arenap_round_up(size + 1, ARENA_GRANULE)
-                                  + (align > ARENA_GRANULE ? align : 0));
-    struct chunk_part *part;
-    char *room, *end, *block;
+    char *block, *end = (char *)part + bytes - ARENA_GRANULE;
 
-    part = part_make(self, arena, kind, bytes, &room, &end);
     if (part == NULL)
         return NULL;
-    block = (char *)arenap_round_up((uintptr_t)room, align);
+    block = (char *)arenap_round_up((uintptr_t)(part + 1), align);
     if (zero && !traced)
         memset(block, 0, size);
     part->bump = block + arenap_room(size);
     arenap_sync_lock(arena);
-    part_link(self, arena, part, kind, bytes);
+    part_link(self, arena, part, traced ? BLOCK_CHUNK_TRACED : BLOCK_CHUNK,
+              bytes);
     if (is_home(arena)) {
         arena->tally += size;
         if (home_go_on(arena, part->bump, end, traced))
@@ -678,7 +667,30 @@ auto_alloc_part(struct thread *self, struct arena *arena, size_t size,
         guest_go_on(arena, part);
     }
     arenap_sync_unlock(arena);
+    arenap_count(&self->counts[ARENA_AUTO].requested, size);
     return block;
+}
+
+/* A block from a part of its own, or from the arena's next one.  To make it
+ * may wait for others to die: what earlier calls have left on the stack must
+ * not keep them, and this one never has the address of a part there. */
+static ARENA_NOINLINE void *
+auto_alloc_part(struct thread *self, struct arena *arena, size_t size,
+                size_t align, bool zero)
+{
+    size_t bytes = part_bytes(arena,
+                              arenap_round_up(size + 1, ARENA_GRANULE)
+                                  + (align > ARENA_GRANULE ? align : 0));
+
+    if (ARENA_UNLIKELY(!arenap_budget_has(bytes)))
+        arenap_os_scrub();
+    return part_begin(arena,
+                      part_make(self, arena,
+                                (arena->flags & ARENA_TRACED) != 0
+                                    ? BLOCK_CHUNK_TRACED
+                                    : BLOCK_CHUNK,
+                                bytes),
+                      bytes, size, align, zero);
 }
 
 void *
@@ -694,10 +706,8 @@ arenap_auto_alloc(struct thread *self, struct arena *arena, size_t size,
     block = is_home(arena) ? home_alloc(arena, size, align, zero)
                            : guest_alloc(arena, size, align, zero);
     if (block == NULL)
-        block = auto_alloc_part(self, arena, size, align, zero);
-    if (block != NULL)
-        arenap_count(&self->counts[ARENA_AUTO].requested, size);
-    arena_keep_alive(arena);
+        return auto_alloc_part(self, arena, size, align, zero);
+    arenap_count(&self->counts[ARENA_AUTO].requested, size);
     return block;
 }
 
@@ -803,9 +813,8 @@ auto_extend(struct arena *arena)
 static int
 auto_add_prompt(struct thread *self, struct arena *arena)
 {
-    char *room, *end;
-    void *part = part_make(self, arena, BLOCK_SMALL, PROMPT_BYTES, &room,
-                           &end);
+    struct prompt_part *part =
+        part_make(self, arena, BLOCK_SMALL, PROMPT_BYTES);
 
     if (part == NULL)
         return -1;
@@ -813,7 +822,8 @@ auto_add_prompt(struct thread *self, struct arena *arena)
     part_link(self, arena, part, BLOCK_SMALL, PROMPT_BYTES);
     arena->extra->has_prompt = true;
     if ((arena->flags & ARENA_TRACED) == 0 && is_home(arena))
-        home_go_on(arena, room, end, true);
+        home_go_on(arena, (char *)(part + 1),
+                   (char *)part + PROMPT_BYTES - ARENA_GRANULE, true);
     arenap_sync_unlock(arena);
     return 0;
 }
