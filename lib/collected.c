@@ -1008,7 +1008,7 @@ arenap_implicit_free(const void *ptr, void *base)
     settle(ARENA_IMPLICIT, (size_t)(tag >> TAG_CHARGE_SHIFT), size, 1);
     arenap_phantom_freed(block);
     arenap_collector_free(block);
-    arenap_budget_serve();
+    arenap_budget_serve_by_hand();
     return true;
 }
 
