@@ -18,7 +18,8 @@
 struct action *
 arenap_action_make(void (*run)(void *), void *arg)
 {
-    bool scanned = arenap_collector_started();
+    /* Only the argument matters: memory that is not collected is not kept. */
+    bool scanned = arenap_collector_holds(arg);
     struct action *action;
 
     action = scanned ? arenap_collector_alloc_traced(sizeof *action)

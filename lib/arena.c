@@ -217,7 +217,9 @@ arena_shared(void)
 arena_t *
 arena_auto(void)
 {
-    return arena_open(ARENA_AUTO, NULL);
+    struct arena *arena = arenap_auto_open_at_hand();
+
+    return ARENA_LIKELY(arena != NULL) ? arena : arena_open(ARENA_AUTO, NULL);
 }
 
 /* The options of a caller, who may have been built with a shorter structure.
@@ -397,7 +399,7 @@ alloc_slow(struct arena *arena, size_t size, size_t align, bool zero)
         align = ARENA_GRANULE;
     switch ((arena_kind_t)arena->kind) {
     case ARENA_AUTO:
-        return arenap_auto_alloc(self, arena, size, align);
+        return arenap_auto_alloc(self, arena, size, align, zero);
     case ARENA_IMPLICIT:
         return arenap_implicit_alloc(self, size, align);
     default:
@@ -488,8 +490,22 @@ alloc_other(struct arena *arena, uint64_t owner, size_t size, bool zero)
                && run_fits(arena->bump, size,
                            zero ? arena->zeroed : arena->end)) {
         return run_take(arena, size);
+    } else if (arena->kind == ARENA_AUTO) {
+        block = arenap_auto_alloc_at_hand(arena, size);
+        if (ARENA_LIKELY(block != NULL))
+            return block;
     }
     return alloc_slow(arena, size, ARENA_GRANULE, zero);
+}
+
+static ARENA_INLINE void *
+alloc_implicit(size_t size, bool zero)
+{
+    void *block = arenap_implicit_alloc_at_hand(size);
+
+    return ARENA_LIKELY(block != NULL)
+               ? block
+               : alloc_slow(NULL, size, ARENA_GRANULE, zero);
 }
 
 void *
@@ -498,7 +514,7 @@ arena_alloc(arena_t *arena, size_t size)
     uint64_t owner;
 
     if (ARENA_UNLIKELY(arena == NULL))
-        return alloc_slow(arena, size, ARENA_GRANULE, true);
+        return alloc_implicit(size, true);
     owner = atomic_load_explicit(&arena->owner, memory_order_relaxed);
     if (ARENA_LIKELY(owner == arenap_tls.serial)
         && run_fits(arena->bump, size, arena->zeroed))
@@ -512,7 +528,7 @@ arena_alloc_uninit(arena_t *arena, size_t size)
     uint64_t owner;
 
     if (ARENA_UNLIKELY(arena == NULL))
-        return alloc_slow(arena, size, ARENA_GRANULE, false);
+        return alloc_implicit(size, false);
     owner = atomic_load_explicit(&arena->owner, memory_order_relaxed);
     if (ARENA_LIKELY(owner == arenap_tls.serial)
         && run_fits(arena->bump, size, arena->end))

@@ -15,6 +15,7 @@
 #include "chunk.h"
 #include "cleaner.h"
 #include "collector.h"
+#include "credit.h"
 #include "error.h"
 #include "internal.h"
 #include "os.h"
@@ -32,8 +33,8 @@
 #define BUDGET_ACTIONS 10
 #define BUDGET_ACTIONS_STEP (10 * MS)
 
-/* The queue moves if a waiter was served so recently; rounds that believe
- * it. */
+/* The queue moves by itself if a waiter was served so recently from what was
+ * freed by hand; rounds that believe it. */
 #define BUDGET_MOVES (10 * MS)
 #define BUDGET_PATIENCE 6
 
@@ -56,7 +57,7 @@ static struct {
     pthread_mutex_t lock; /* of the queue, and of manual_count */
     struct waiter *first, **last;
     size_t small; /* waiters of up to BUDGET_SMALL */
-    _Atomic uint64_t served; /* when a waiter was, last */
+    _Atomic uint64_t moved; /* when a waiter was last served by hand */
     size_t manual_count;
 } budget = {.limit = ARENA_UNLIMITED,
             .explicit_gc = true,
@@ -78,8 +79,8 @@ budget_peak(size_t charged)
         ;
 }
 
-static bool
-budget_try(size_t size)
+bool
+arenap_budget_try(size_t size)
 {
     size_t limit = atomic_load_explicit(&budget.limit, memory_order_relaxed);
     size_t charged = atomic_load(&budget.charged);
@@ -91,6 +92,17 @@ budget_try(size_t size)
                                            charged + size));
     budget_peak(charged + size);
     return true;
+}
+
+bool
+arenap_budget_has(size_t size)
+{
+    size_t limit = atomic_load_explicit(&budget.limit, memory_order_relaxed);
+    size_t charged =
+        atomic_load_explicit(&budget.charged, memory_order_relaxed);
+
+    return !arenap_budget_is_short() && charged <= limit
+           && size <= limit - charged;
 }
 
 static void
@@ -110,7 +122,6 @@ queue_answer(struct waiter **link, enum waiter_state state)
     struct waiter *waiter = *link;
 
     queue_unlink(link);
-    atomic_store(&budget.served, arenap_os_now());
     /* The waiter may be gone after the store; waking an address that nobody
      * waits on does no harm. */
     atomic_store(&waiter->state, state);
@@ -132,17 +143,19 @@ arenap_budget_hand_over(struct chunk *chunk)
     if (taken) {
         first->chunk = chunk;
         queue_answer(&budget.first, GRANTED);
+        atomic_store(&budget.moved, arenap_os_now());
     }
     pthread_mutex_unlock(&budget.lock);
     return taken;
 }
 
-/* Let those go on whom it fits: those in front, and small ones behind. */
-static void
+/* Let those go on whom it fits: those in front, and small ones behind.  True:
+ * there were such. */
+static bool
 queue_serve(void)
 {
     struct waiter **link = &budget.first;
-    bool blocked = false;
+    bool blocked = false, any = false;
 
     while (*link != NULL && (!blocked || budget.small != 0)) {
         struct waiter *waiter = *link;
@@ -153,30 +166,54 @@ queue_serve(void)
             continue;
         }
         if ((blocked && waiter->size > BUDGET_SMALL)
-            || !budget_try(waiter->size)) {
+            || !arenap_budget_try(waiter->size)) {
             blocked = true;
             link = &waiter->next;
             continue;
         }
         queue_answer(link, GRANTED);
+        any = true;
     }
+    return any;
+}
+
+static void
+queue_serve_by_hand(void)
+{
+    if (queue_serve())
+        atomic_store(&budget.moved, arenap_os_now());
+}
+
+static void
+serve(bool by_hand)
+{
+    if (atomic_load(&arenap_budget_waiting) == 0)
+        return;
+    pthread_mutex_lock(&budget.lock);
+    if (by_hand)
+        queue_serve_by_hand();
+    else
+        queue_serve();
+    pthread_mutex_unlock(&budget.lock);
 }
 
 void
 arenap_budget_serve(void)
 {
-    if (atomic_load(&arenap_budget_waiting) == 0)
-        return;
-    pthread_mutex_lock(&budget.lock);
-    queue_serve();
-    pthread_mutex_unlock(&budget.lock);
+    serve(false);
+}
+
+void
+arenap_budget_serve_by_hand(void)
+{
+    serve(true);
 }
 
 void
 arenap_budget_release(size_t size)
 {
     atomic_fetch_sub(&budget.charged, size);
-    arenap_budget_serve();
+    arenap_budget_serve_by_hand();
 }
 
 void
@@ -204,7 +241,7 @@ queue_join(struct waiter *waiter)
     budget.last = &waiter->next;
     budget.small += waiter->size <= BUDGET_SMALL;
     atomic_fetch_add(&arenap_budget_waiting, 1);
-    queue_serve();
+    queue_serve_by_hand();
     pthread_mutex_unlock(&budget.lock);
 }
 
@@ -218,7 +255,7 @@ queue_leave(struct waiter *waiter)
             queue_unlink(link);
             break;
         }
-    queue_serve(); /* those behind it may fit */
+    queue_serve_by_hand(); /* those behind it may fit */
     pthread_mutex_unlock(&budget.lock);
 }
 
@@ -252,10 +289,11 @@ waiter_sleep(struct waiter *waiter, uint64_t ns)
 static void
 budget_collect(int round)
 {
-    bool moves = arenap_os_now() - atomic_load(&budget.served) < BUDGET_MOVES;
+    bool moves = arenap_os_now() - atomic_load(&budget.moved) < BUDGET_MOVES;
 
     arenap_chunk_flush_all();
     arenap_payload_flush();
+    arenap_credit_drop_all();
     /* After fork, or if it could not be started, nobody runs what is due. */
     if (arenap_cleaner_pending() != 0)
         arenap_cleaner_start();
@@ -312,7 +350,8 @@ reserve_slow(size_t size, unsigned source, struct chunk **chunk)
     arenap_trace_wait(size);
     arenap_chunk_flush_all();
     arenap_payload_flush();
-    done = atomic_load(&arenap_budget_waiting) == 0 && budget_try(size);
+    arenap_credit_drop_all();
+    done = !arenap_budget_is_short() && arenap_budget_try(size);
     if (!done) {
         queue_join(&waiter);
         if (!waiter_answered(&waiter))
@@ -333,7 +372,7 @@ arenap_budget_reserve_chunk(size_t size, unsigned source,
 {
     *chunk = NULL;
     if (ARENA_LIKELY((!arenap_budget_is_short() || size <= BUDGET_SMALL)
-                     && budget_try(size))) {
+                     && arenap_budget_try(size))) {
         if (ARENA_UNLIKELY(size >= TRACE_LARGE))
             arenap_trace_reserve(size);
         return 0;
@@ -511,6 +550,7 @@ arena_set_limit(size_t bytes)
     if (arenap_thread_self() == NULL)
         return arenap_fail_system(sizeof(struct thread));
     atomic_store(&budget.limit, bytes);
+    arenap_credit_drop_all();
     arenap_budget_serve();
     return 0;
 }

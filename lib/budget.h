@@ -18,6 +18,12 @@
  * -1 with errno ENOMEM.  Collects: hold no lock. */
 int arenap_budget_reserve(size_t size);
 
+/* Take bytes if they are there; whoever waits. */
+bool arenap_budget_try(size_t size);
+
+/* Would they be there now? */
+bool arenap_budget_has(size_t size);
+
 struct chunk;
 
 /* As arenap_budget_reserve; but if it has to wait, it may be handed a chunk
@@ -29,15 +35,18 @@ int arenap_budget_reserve_chunk(size_t size, unsigned source,
  * nobody does. */
 bool arenap_budget_hand_over(struct chunk *chunk);
 
-/* Give bytes back.  Any context but the collector's. */
+/* Give bytes back that were freed by hand.  Any context but the
+ * collector's. */
 void arenap_budget_release(size_t size);
 
 /* Give bytes back from inside the collector: takes no lock, so that waiters
  * are served only by the next arenap_budget_serve. */
 void arenap_budget_release_quietly(size_t size);
 
-/* Serve waiters from what was released quietly. */
+/* Serve waiters from what was released quietly; by hand, if it was freed
+ * so: then those who wait need not collect. */
 void arenap_budget_serve(void);
+void arenap_budget_serve_by_hand(void);
 
 /* Length of the queue. */
 extern ARENA_HIDDEN _Atomic uint32_t arenap_budget_waiting;

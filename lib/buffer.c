@@ -91,7 +91,7 @@ arena_buffer_free(arena_buffer_t *buffer)
     arenap_collected_uncount(POOL_HANDLES, (size_t)0 - buffer->charge, 0, 0);
     root_end(buffer, true);
     arenap_phantom_freed(buffer);
-    arenap_budget_serve();
+    arenap_budget_serve_by_hand();
     arena_keep_alive(buffer);
     return 0;
 }

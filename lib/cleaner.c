@@ -26,6 +26,8 @@ static struct {
     _Atomic uint32_t done;   /* nodes that have run, in the order pushed */
     _Atomic uint32_t freeing; /* of those, how many retained memory */
     _Atomic uint32_t wake;   /* changes when there is something to do */
+    _Atomic bool asleep;     /* the thread must be woken, by one of all */
+    _Atomic uint32_t drainers; /* threads that wait for done to change */
     _Atomic bool running;    /* the thread exists */
     uint32_t woken;          /* wake, when this process was forked */
     _Atomic uint32_t relieved; /* threads whose action goes on beside it */
@@ -41,7 +43,9 @@ void
 arenap_cleaner_kick(void)
 {
     atomic_fetch_add(&cleaner.wake, 1);
-    arenap_os_wake(&cleaner.wake, 1);
+    if (atomic_load(&cleaner.asleep)
+        && atomic_exchange(&cleaner.asleep, false))
+        arenap_os_wake(&cleaner.wake, 1);
 }
 
 void
@@ -97,7 +101,8 @@ queue_take(void)
     struct pending *node;
 
     pthread_mutex_lock(&cleaner.lock);
-    queue_fill();
+    if (cleaner.first == NULL)
+        queue_fill();
     node = cleaner.first;
     if (node != NULL) {
         cleaner.first = node->next;
@@ -121,7 +126,8 @@ cleaner_run(struct thread *self, struct pending *node)
     if (self != NULL && self->relieved)
         atomic_fetch_sub(&cleaner.relieved, 1);
     atomic_fetch_add(&cleaner.done, 1);
-    arenap_os_wake(&cleaner.done, INT32_MAX);
+    if (atomic_load(&cleaner.drainers) != 0)
+        arenap_os_wake(&cleaner.done, INT32_MAX);
 }
 
 static void *
@@ -146,7 +152,10 @@ cleaner_main(void *unused)
                 return unused;
         }
         arenap_os_scrub();
+        /* Who changes wake after this wakes us; who did before is seen. */
+        atomic_store(&cleaner.asleep, true);
         arenap_os_wait(&cleaner.wake, seen, ARENA_OS_NEVER);
+        atomic_store(&cleaner.asleep, false);
     }
     return unused;
 }
@@ -234,12 +243,14 @@ arenap_cleaner_drain(uint64_t deadline)
 
     if (self == NULL || self->is_cleaner || self->acting != 0)
         return;
+    atomic_fetch_add(&cleaner.drainers, 1);
     /* Without threads beside the cleaner nodes are done in order. */
     while ((int32_t)((done = atomic_load(&cleaner.done)) - goal) < 0
            || atomic_load(&cleaner.relieved) != 0)
         if (arenap_cleaner_start() != 0
             || !arenap_os_wait(&cleaner.done, done, deadline))
-            return;
+            break;
+    atomic_fetch_sub(&cleaner.drainers, 1);
 }
 
 /* --- Collecting: one collection serves all who came before it --- */
@@ -350,6 +361,8 @@ arenap_cleaner_fork_child(void)
 
     collection.running = false;
     atomic_store(&collection.finished, collection.started);
+    atomic_store(&cleaner.asleep, false);
+    atomic_store(&cleaner.drainers, 0);
     /* An action that forks goes on, in both. */
     if (self != NULL && self->is_cleaner) {
         atomic_fetch_add(&cleaner.done, atomic_exchange(&cleaner.relieved, 0));

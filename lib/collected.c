@@ -11,6 +11,7 @@
 #include "cleaner.h"
 #include "collected.h"
 #include "collector.h"
+#include "credit.h"
 #include "error.h"
 #include "internal.h"
 #include "lifecycle.h"
@@ -30,7 +31,7 @@
 #define TAG_ARMED ((uint64_t)8) /* it is in use and accounted */
 #define TAG_PART ((uint64_t)16) /* not a control */
 
-/* A control has room for 6 granules of the user's. */
+/* A control has room for 5 granules of the user's. */
 #define CONTROL_BYTES ((size_t)176)
 
 /* Smaller ones can stay unreported while their neighbours live. */
@@ -38,6 +39,9 @@
 
 #define PART_FIRST (2 * ARENA_PAGE)
 #define PART_LAST (16 * ARENA_PAGE)
+
+/* Of a chunk so much is cleared at a time. */
+#define CLEAN_STEP ((size_t)1024)
 
 /* The collector's classes are as large as the request up to here, rounded up
  * by a factor of less than a third. */
@@ -72,8 +76,16 @@ arenap_collected_uncount_unknown(unsigned pool, size_t reserved,
 static void
 settle(arena_kind_t kind, size_t reserved, size_t requested, size_t count)
 {
-    arenap_collected_uncount(kind, reserved, requested, count);
-    arenap_budget_release_quietly(reserved);
+    struct thread *self = arenap_tls.record;
+
+    if (ARENA_LIKELY(self != NULL)) {
+        arenap_collected_account(self, kind, (size_t)0 - reserved,
+                                 (size_t)0 - requested, (size_t)0 - count);
+        arenap_credit_give(&self->credit, reserved);
+    } else {
+        arenap_collected_uncount_unknown(kind, reserved, requested, count);
+        arenap_budget_release_quietly(reserved);
+    }
 }
 
 /* --- Blocks --- */
@@ -93,7 +105,7 @@ class_charge(size_t request)
 
 /* What it did take.  The difference goes back. */
 ARENA_COLD static size_t
-class_learn(size_t request, void *block, size_t charge)
+class_learn(struct thread *self, size_t request, void *block, size_t charge)
 {
     size_t size;
     void *base;
@@ -104,7 +116,7 @@ class_learn(size_t request, void *block, size_t charge)
     if (request < SMALL_LAST)
         atomic_store_explicit(&class_bytes[request], (uint16_t)size,
                               memory_order_relaxed);
-    arenap_budget_release(charge - size);
+    arenap_credit_give(&self->credit, charge - size);
     return size;
 }
 
@@ -117,7 +129,7 @@ block_take(struct thread *self, enum block kind, size_t request, size_t known,
     void *block;
 
     if (arenap_collector_attach(self) != 0
-        || arenap_budget_reserve(own + extra) != 0)
+        || arenap_credit_take(&self->credit, own + extra) != 0)
         return NULL;
     if (known - 1 < LIST_LAST)
         block = arenap_collector_alloc_listed(self, kind, known);
@@ -127,9 +139,25 @@ block_take(struct thread *self, enum block kind, size_t request, size_t known,
     if (block == NULL && arenap_cleaner_reclaim())
         block = arenap_collector_alloc(self, kind, request);
     if (block == NULL) {
-        arenap_budget_release(own + extra);
+        arenap_credit_give(&self->credit, own + extra);
         arenap_fail_system(own);
     }
+    return block;
+}
+
+/* A zero-filled block of so many bytes, slop included, if the thread has one
+ * at hand and the credit for it; or NULL. */
+static inline void *
+small_at_hand(struct thread *self, enum block kind, size_t bytes)
+{
+    void *block;
+
+    if (ARENA_UNLIKELY(!self->kept
+                       || !arenap_credit_take_at_hand(&self->credit, bytes)))
+        return NULL;
+    block = arenap_thread_listed(self, kind, bytes);
+    if (ARENA_UNLIKELY(block == NULL))
+        arenap_credit_give(&self->credit, bytes);
     return block;
 }
 
@@ -145,7 +173,7 @@ arenap_collected_block(struct thread *self, enum block kind, size_t request,
     void *block = block_take(self, kind, request, known, own, extra);
 
     if (block != NULL)
-        *charge = known != 0 ? known : class_learn(request, block, own);
+        *charge = known != 0 ? known : class_learn(self, request, block, own);
     return block;
 }
 
@@ -178,12 +206,14 @@ struct arena_extra {
 struct part_head {
     size_t bytes; /* accounted; 0 when settled */
     struct arena_extra *extra;
+    size_t asked; /* bytes that guests asked for */
 };
 
 struct chunk_part {
     void *next; /* older part, or NULL */
     struct arena *arena;
     struct part_head head;
+    char *bump; /* of the guests' part */
 };
 
 struct prompt_part {
@@ -191,11 +221,22 @@ struct prompt_part {
     void *next;
     struct arena *arena;
     struct part_head head;
-    uint64_t spare; /* blocks begin at a granule */
+};
+
+/* An arena's control.  The thread that opened it is at home: it alone touches
+ * bump, end and tally, and takes no lock for that.  All others are guests;
+ * they share a part, under the arena's lock. */
+struct control {
+    char head[ARENA_AUTO_HEAD]; /* as struct arena begins */
+    uint64_t home;              /* the serial of its thread */
+    struct chunk_part *guests;  /* where they allocate, or NULL */
 };
 
 _Static_assert(sizeof(struct chunk_part) % 16 == 0, "blocks are aligned");
 _Static_assert(sizeof(struct prompt_part) % 16 == 0, "blocks are aligned");
+_Static_assert(sizeof(struct control) % 16 == 0, "blocks are aligned");
+_Static_assert(sizeof(struct chunk_part) <= BLOCK_CHUNK_HEAD,
+               "the collector's callback finds it zero");
 _Static_assert(offsetof(struct prompt_part, next)
                    == offsetof(struct arena, chunks),
                "the ring goes through word 1 of small blocks");
@@ -266,7 +307,7 @@ part_dead(struct part_head *head)
     head->bytes = 0;
     extra_leave(head->extra);
     head->extra = NULL;
-    settle(ARENA_AUTO, bytes, 0, 0);
+    settle(ARENA_AUTO, bytes, head->asked, 0);
     return 0;
 }
 
@@ -308,40 +349,81 @@ arenap_collected_chunk_dead(void *block)
 
 /* --- Auto arenas: birth --- */
 
+static uint32_t
+granules(const char *from, const char *to)
+{
+    return (uint32_t)((size_t)(to - from) / ARENA_GRANULE);
+}
+
+/* Epochs are taken from what all threads share by so many. */
+#define EPOCHS_AT_ONCE 65536
+
+static uint64_t
+epoch_next(struct thread *self)
+{
+    static _Atomic uint64_t last;
+
+    if (ARENA_UNLIKELY(self->auto_epoch % EPOCHS_AT_ONCE == 0))
+        self->auto_epoch = atomic_fetch_add(&last, EPOCHS_AT_ONCE) + 1;
+    return self->auto_epoch++;
+}
+
+/* Fill in a control that came with its charge; then it is registered. */
+static inline struct arena *
+control_arm(struct thread *self, struct control *control, unsigned flags,
+            struct arena_extra *extra)
+{
+    struct arena *arena = (struct arena *)control;
+
+    arena->kind = ARENA_AUTO;
+    arena->flags = (uint8_t)flags;
+    atomic_store_explicit(&arena->state, ARENA_OPEN, memory_order_relaxed);
+    atomic_store_explicit(&arena->epoch, epoch_next(self),
+                          memory_order_relaxed);
+    arena->extra = extra;
+    control->home = arenap_tls.serial;
+    /* The control's own room is not scanned. */
+    if ((flags & ARENA_TRACED) == 0) {
+        arena->bump = (char *)(control + 1);
+        arena->end = (char *)control + CONTROL_BYTES - ARENA_GRANULE;
+        arena->clean = granules(arena->bump, arena->end);
+    }
+    arenap_collected_account(self, ARENA_AUTO, CONTROL_BYTES, 0, 1);
+    atomic_store_explicit(&arena->owner, TAG_ARMED, memory_order_release);
+    return arena;
+}
+
+struct arena *
+arenap_auto_open_at_hand(void)
+{
+    struct thread *self = arenap_tls.record;
+    struct control *control;
+
+    if (ARENA_UNLIKELY(self == NULL))
+        return NULL;
+    control = small_at_hand(self, BLOCK_SMALL, CONTROL_BYTES);
+    return ARENA_LIKELY(control != NULL) ? control_arm(self, control, 0, NULL)
+                                         : NULL;
+}
+
 struct arena *
 arenap_auto_open(struct thread *self, const arena_options_t *options)
 {
-    static _Atomic uint64_t last_epoch;
     struct arena_extra *extra = NULL;
-    struct arena *arena;
+    struct control *control;
 
     if (options->name != NULL || options->limit != 0) {
         extra = extra_make(options->name, options->limit);
         if (extra == NULL)
             return NULL;
+        atomic_store(&extra->reserved, CONTROL_BYTES);
     }
-    arena = block_make(self, BLOCK_SMALL, CONTROL_BYTES);
-    if (arena == NULL) {
+    control = block_make(self, BLOCK_SMALL, CONTROL_BYTES);
+    if (control == NULL) {
         free(extra);
         return NULL;
     }
-    arena->kind = ARENA_AUTO;
-    arena->flags = (uint8_t)options->flags;
-    atomic_store_explicit(&arena->state, ARENA_OPEN, memory_order_relaxed);
-    atomic_store_explicit(&arena->epoch,
-                          atomic_fetch_add(&last_epoch, 1) + 1,
-                          memory_order_relaxed);
-    arena->extra = extra;
-    /* The control's own room is not scanned. */
-    if ((options->flags & ARENA_TRACED) == 0) {
-        arena->bump = (char *)arena + ARENA_AUTO_HEAD;
-        arena->end = (char *)arena + CONTROL_BYTES - ARENA_GRANULE;
-    }
-    if (extra != NULL)
-        atomic_store(&extra->reserved, CONTROL_BYTES);
-    arenap_collected_account(self, ARENA_AUTO, CONTROL_BYTES, 0, 1);
-    atomic_store_explicit(&arena->owner, TAG_ARMED, memory_order_release);
-    return arena;
+    return control_arm(self, control, options->flags, extra);
 }
 
 /* --- Auto arenas: growing --- */
@@ -365,26 +447,19 @@ extra_take(struct arena_extra *extra, size_t bytes)
     return false;
 }
 
-/* Make a part with room for blocks at *room, up to *end; not linked. */
+/* Make a part; not linked. */
 static void *
 part_make(struct thread *self, struct arena *arena, enum block kind,
-          size_t bytes, char **room, char **end)
+          size_t bytes)
 {
     struct arena_extra *extra = arena->extra;
-    struct chunk_part *part;
+    void *part;
 
     if (!extra_take(extra, bytes))
         return NULL;
     part = block_make(self, kind, bytes);
-    if (part == NULL) {
-        if (extra != NULL)
-            atomic_fetch_sub(&extra->reserved, bytes);
-        return NULL;
-    }
-    *room = (char *)part
-            + (kind == BLOCK_SMALL ? sizeof(struct prompt_part)
-                                   : sizeof(struct chunk_part));
-    *end = (char *)part + bytes - ARENA_GRANULE;
+    if (part == NULL && extra != NULL)
+        atomic_fetch_sub(&extra->reserved, bytes);
     return part;
 }
 
@@ -431,22 +506,6 @@ part_bytes(struct arena *arena, size_t need)
     return next;
 }
 
-static void *
-auto_carve(struct arena *arena, size_t size, size_t align)
-{
-    size_t room = arenap_room(size);
-    size_t skip = (size_t)(-(uintptr_t)arena->bump & (align - 1));
-    size_t left = (size_t)(arena->end - arena->bump);
-    char *block;
-
-    if (left < room || left - room < skip)
-        return NULL;
-    block = arena->bump + skip;
-    arena->bump = block + room;
-    arena->tally += size;
-    return block;
-}
-
 bool
 arenap_auto_is_alive(const struct arena *arena)
 {
@@ -456,86 +515,269 @@ arenap_auto_is_alive(const struct arena *arena)
     return extra == NULL || !atomic_load(&extra->acting);
 }
 
-/* A block from a part of its own, or from the arena's next one. */
-static void *
-auto_alloc_part(struct thread *self, struct arena *arena, size_t size,
-                size_t align, size_t bytes)
+static inline bool
+is_home(const struct arena *arena)
 {
-    enum block kind = (arena->flags & ARENA_TRACED) != 0 ? BLOCK_CHUNK_TRACED
-                                                         : BLOCK_CHUNK;
-    char *room, *end, *block;
-    void *part = part_make(self, arena, kind, bytes, &room, &end);
+    return ((const struct control *)arena)->home == arenap_tls.serial;
+}
+
+/* Take a block from a run; NULL if it has no room. */
+static inline void *
+run_carve(char **bump, const char *end, size_t size, size_t align)
+{
+    char *from = *bump;
+    size_t room = arenap_room(size);
+    size_t skip = (size_t)(-(uintptr_t)from & (align - 1));
+    size_t left = (size_t)(end - from);
+
+    if (left < room || left - room < skip)
+        return NULL;
+    __atomic_store_n(bump, from + skip + room, __ATOMIC_RELAXED);
+    return from + skip;
+}
+
+/* The short way takes what is clean already. */
+void *
+arenap_auto_alloc_at_hand(struct arena *arena, size_t size)
+{
+    size_t need = (size + ARENA_GRANULE - 1) / ARENA_GRANULE;
+    char *block = arena->bump;
+
+    /* need - 1: a block of size 0 takes the long way. */
+    if (ARENA_UNLIKELY(!is_home(arena) || need - 1 >= arena->clean
+                       || !arenap_auto_is_alive(arena)))
+        return NULL;
+    __atomic_store_n(&arena->bump, block + need * ARENA_GRANULE,
+                     __ATOMIC_RELAXED);
+    arena->clean -= (uint32_t)need;
+    arena->tally += size;
+    arenap_count(&arenap_tls.record->counts[ARENA_AUTO].requested, size);
+    return block;
+}
+
+/* Clear the next bytes of the run of the thread at home. */
+static void
+home_clean(struct arena *arena)
+{
+    size_t left = (size_t)(arena->end - arena->bump);
+    size_t size = left < CLEAN_STEP ? left : CLEAN_STEP;
+
+    memset(arena->bump, 0, size);
+    arena->clean = (uint32_t)(size / ARENA_GRANULE);
+}
+
+static void *
+home_alloc(struct arena *arena, size_t size, size_t align, bool zero)
+{
+    const char *from = arena->bump;
+    void *block = run_carve(&arena->bump, arena->end, size, align);
+    uint32_t taken = granules(from, arena->bump);
+
+    if (block == NULL)
+        return NULL;
+    arena->tally += size;
+    if (taken <= arena->clean) {
+        arena->clean -= taken;
+        return block;
+    }
+    if (zero)
+        memset(block, 0, size);
+    home_clean(arena);
+    return block;
+}
+
+static const char *
+part_end(const struct chunk_part *part)
+{
+    return (const char *)part + part->head.bytes - ARENA_GRANULE;
+}
+
+static void *
+guest_alloc(struct arena *arena, size_t size, size_t align, bool zero)
+{
+    struct chunk_part *part;
+    void *block = NULL;
+
+    arenap_sync_lock(arena);
+    part = ((struct control *)arena)->guests;
+    if (part != NULL)
+        block = run_carve(&part->bump, part_end(part), size, align);
+    if (block != NULL)
+        part->head.asked += size;
+    arenap_sync_unlock(arena);
+    if (block != NULL && zero)
+        memset(block, 0, size);
+    return block;
+}
+
+static void
+growth_advance(struct arena *arena)
+{
+    if (PART_FIRST << arena->growth < PART_LAST)
+        arena->growth++;
+}
+
+/* Go on in a part, from bump on, where more is left there than in the run
+ * that is in use. */
+static bool
+home_go_on(struct arena *arena, char *bump, char *end, bool is_clean)
+{
+    if (end - bump <= arena->end - arena->bump)
+        return false;
+    arena->end = end;
+    __atomic_store_n(&arena->bump, bump, __ATOMIC_RELAXED);
+    arena->clean = is_clean ? granules(bump, end) : 0;
+    return true;
+}
+
+static void
+guest_go_on(struct arena *arena, struct chunk_part *part)
+{
+    struct control *control = (struct control *)arena;
+    const struct chunk_part *now = control->guests;
+
+    if (now != NULL
+        && part_end(part) - part->bump <= part_end(now) - now->bump)
+        return;
+    control->guests = part;
+    growth_advance(arena);
+}
+
+/* Link a part that was made for a block, take the block, and go on there. */
+static ARENA_NOINLINE void *
+part_begin(struct arena *arena, struct chunk_part *part, size_t bytes,
+           size_t size, size_t align, bool zero)
+{
+    struct thread *self = arenap_tls.record;
+    bool traced = (arena->flags & ARENA_TRACED) != 0;
+    char *block, *end = (char *)part + bytes - ARENA_GRANULE;
 
     if (part == NULL)
         return NULL;
+    block = (char *)arenap_round_up((uintptr_t)(part + 1), align);
+    if (zero && !traced)
+        memset(block, 0, size);
+    part->bump = block + arenap_room(size);
     arenap_sync_lock(arena);
-    part_link(self, arena, part, kind, bytes);
-    block = (char *)arenap_round_up((uintptr_t)room, align);
-    room = block + arenap_room(size);
-    /* Go on where more is left. */
-    if (end - room > arena->end - arena->bump) {
-        arena->bump = room;
-        arena->end = end;
-        if (PART_FIRST << arena->growth < PART_LAST)
-            arena->growth++;
+    part_link(self, arena, part, traced ? BLOCK_CHUNK_TRACED : BLOCK_CHUNK,
+              bytes);
+    if (is_home(arena)) {
+        arena->tally += size;
+        if (home_go_on(arena, part->bump, end, traced))
+            growth_advance(arena);
+    } else {
+        part->head.asked = size;
+        guest_go_on(arena, part);
     }
-    arena->tally += size;
     arenap_sync_unlock(arena);
+    arenap_count(&self->counts[ARENA_AUTO].requested, size);
     return block;
+}
+
+/* A block from a part of its own, or from the arena's next one.  To make it
+ * may wait for others to die: what earlier calls have left on the stack must
+ * not keep them, and this one never has the address of a part there. */
+static ARENA_NOINLINE void *
+auto_alloc_part(struct thread *self, struct arena *arena, size_t size,
+                size_t align, bool zero)
+{
+    size_t bytes = part_bytes(arena,
+                              arenap_round_up(size + 1, ARENA_GRANULE)
+                                  + (align > ARENA_GRANULE ? align : 0));
+
+    if (ARENA_UNLIKELY(!arenap_budget_has(bytes)))
+        arenap_os_scrub();
+    return part_begin(arena,
+                      part_make(self, arena,
+                                (arena->flags & ARENA_TRACED) != 0
+                                    ? BLOCK_CHUNK_TRACED
+                                    : BLOCK_CHUNK,
+                                bytes),
+                      bytes, size, align, zero);
 }
 
 void *
 arenap_auto_alloc(struct thread *self, struct arena *arena, size_t size,
-                  size_t align)
+                  size_t align, bool zero)
 {
     void *block;
-    size_t bytes = 0;
 
     if (!arenap_auto_is_alive(arena)) {
         arenap_fail(ESTALE, "the arena is closed");
         return NULL;
     }
-    arenap_sync_lock(arena);
-    block = auto_carve(arena, size, align);
+    block = is_home(arena) ? home_alloc(arena, size, align, zero)
+                           : guest_alloc(arena, size, align, zero);
     if (block == NULL)
-        bytes = part_bytes(arena,
-                           arenap_round_up(size + 1, ARENA_GRANULE)
-                               + (align > ARENA_GRANULE ? align : 0));
-    arenap_sync_unlock(arena);
-    if (block == NULL)
-        block = auto_alloc_part(self, arena, size, align, bytes);
-    if (block != NULL)
-        arenap_count(&self->counts[ARENA_AUTO].requested, size);
-    arena_keep_alive(arena);
+        return auto_alloc_part(self, arena, size, align, zero);
+    arenap_count(&self->counts[ARENA_AUTO].requested, size);
     return block;
+}
+
+/* Give the block that is the last of a run another size. */
+static bool
+run_resize(char **bump, const char *end, const char *block, size_t old_size,
+           size_t new_size)
+{
+    const char *now = *bump;
+
+    if (now != block + arenap_room(old_size)
+        || arenap_room(new_size) > (size_t)(end - block))
+        return false;
+    __atomic_store_n(bump, *bump - arenap_room(old_size)
+                               + arenap_room(new_size),
+                     __ATOMIC_RELAXED);
+    return true;
+}
+
+static bool
+home_resize(struct arena *arena, const char *block, size_t old_size,
+            size_t new_size)
+{
+    const char *from = arena->bump;
+    uint32_t taken;
+
+    if (!run_resize(&arena->bump, arena->end, block, old_size, new_size))
+        return false;
+    arena->tally += new_size - old_size;
+    taken = granules(from, arena->bump); /* huge if less than nothing */
+    arena->clean = taken <= arena->clean ? arena->clean - taken : 0;
+    return true;
+}
+
+static bool
+guest_resize(struct arena *arena, const char *block, size_t old_size,
+             size_t new_size)
+{
+    struct chunk_part *part;
+    bool done;
+
+    arenap_sync_lock(arena);
+    part = ((struct control *)arena)->guests;
+    done = part != NULL
+           && run_resize(&part->bump, part_end(part), block, old_size,
+                         new_size);
+    if (done)
+        part->head.asked += new_size - old_size;
+    arenap_sync_unlock(arena);
+    return done;
 }
 
 bool
 arenap_auto_resize(struct arena *arena, char *block, size_t old_size,
                    size_t new_size)
 {
-    size_t old_room = arenap_room(old_size);
-    size_t new_room = arenap_room(new_size);
-    bool last;
+    bool done = is_home(arena)
+                    ? home_resize(arena, block, old_size, new_size)
+                    : guest_resize(arena, block, old_size, new_size);
 
-    arenap_sync_lock(arena);
-    last = arena->bump == block + old_room
-           && new_room <= (size_t)(arena->end - block);
-    if (last) {
-        /* Bytes from bump on are always zero. */
-        if (new_size < old_size)
-            memset(block + new_size, 0, old_size - new_size);
-        arena->bump = block + new_room;
-        arena->tally += new_size - old_size;
-    }
-    arenap_sync_unlock(arena);
-    if (last) {
+    if (done) {
         arenap_count(&arenap_thread_self()->counts[ARENA_AUTO].requested,
                      new_size - old_size);
         if (new_size > old_size)
             memset(block + old_size, 0, new_size - old_size);
     }
-    return last;
+    return done;
 }
 
 /* --- Auto arenas: actions --- */
@@ -574,20 +816,17 @@ auto_extend(struct arena *arena)
 static int
 auto_add_prompt(struct thread *self, struct arena *arena)
 {
-    char *room, *end;
-    void *part = part_make(self, arena, BLOCK_SMALL, PROMPT_BYTES, &room,
-                           &end);
+    struct prompt_part *part =
+        part_make(self, arena, BLOCK_SMALL, PROMPT_BYTES);
 
     if (part == NULL)
         return -1;
     arenap_sync_lock(arena);
     part_link(self, arena, part, BLOCK_SMALL, PROMPT_BYTES);
     arena->extra->has_prompt = true;
-    if ((arena->flags & ARENA_TRACED) == 0
-        && end - room > arena->end - arena->bump) {
-        arena->bump = room;
-        arena->end = end;
-    }
+    if ((arena->flags & ARENA_TRACED) == 0 && is_home(arena))
+        home_go_on(arena, (char *)(part + 1),
+                   (char *)part + PROMPT_BYTES - ARENA_GRANULE, true);
     arenap_sync_unlock(arena);
     return 0;
 }
@@ -698,6 +937,37 @@ implicit_user(struct implicit *block)
                                    SHAPE_ALIGN(block->shape));
 }
 
+/* Fill in a block that came with a charge; then it is registered. */
+static inline void
+implicit_arm(struct thread *self, struct implicit *block, size_t charge,
+             size_t size, size_t align)
+{
+    block->shape = (uint64_t)size << SHAPE_SHIFT
+                   | (unsigned)__builtin_ctzl(align);
+    arenap_collected_account(self, ARENA_IMPLICIT, charge, size, 1);
+    atomic_store_explicit(&block->tag,
+                          (uint64_t)charge << TAG_CHARGE_SHIFT | TAG_ARMED,
+                          memory_order_release);
+}
+
+void *
+arenap_implicit_alloc_at_hand(size_t size)
+{
+    struct thread *self = arenap_tls.record;
+    struct implicit *block;
+    size_t bytes;
+
+    if (ARENA_UNLIKELY(self == NULL
+                       || size > LIST_LAST - sizeof *block - SLOP))
+        return NULL;
+    bytes = arenap_round_up(sizeof *block + size + SLOP, ARENA_GRANULE);
+    block = small_at_hand(self, BLOCK_IMPLICIT, bytes);
+    if (ARENA_UNLIKELY(block == NULL))
+        return NULL;
+    implicit_arm(self, block, bytes, size, ARENA_GRANULE);
+    return block + 1;
+}
+
 void *
 arenap_implicit_alloc(struct thread *self, size_t size, size_t align)
 {
@@ -709,12 +979,7 @@ arenap_implicit_alloc(struct thread *self, size_t size, size_t align)
     block = arenap_collected_block(self, BLOCK_IMPLICIT, request, 0, &charge);
     if (block == NULL)
         return NULL;
-    block->shape = (uint64_t)size << SHAPE_SHIFT
-                   | (unsigned)__builtin_ctzl(align);
-    arenap_collected_account(self, ARENA_IMPLICIT, charge, size, 1);
-    atomic_store_explicit(&block->tag,
-                          (uint64_t)charge << TAG_CHARGE_SHIFT | TAG_ARMED,
-                          memory_order_release);
+    implicit_arm(self, block, charge, size, align);
     return implicit_user(block);
 }
 
@@ -747,7 +1012,7 @@ arenap_implicit_free(const void *ptr, void *base)
     settle(ARENA_IMPLICIT, (size_t)(tag >> TAG_CHARGE_SHIFT), size, 1);
     arenap_phantom_freed(block);
     arenap_collector_free(block);
-    arenap_budget_serve();
+    arenap_budget_serve_by_hand();
     return true;
 }
 
@@ -774,7 +1039,17 @@ part_room(enum block kind, const void *base)
         return (const char *)base + sizeof(struct chunk_part);
     return (const char *)base
            + ((tag & TAG_PART) != 0 ? sizeof(struct prompt_part)
-                                    : ARENA_AUTO_HEAD);
+                                    : sizeof(struct control));
+}
+
+/* If a run goes on between start and end, no block is behind its bump. */
+static void
+extent_cut(const char *start, const char **end, char *const *bump)
+{
+    const char *from = __atomic_load_n(bump, __ATOMIC_RELAXED);
+
+    if (from >= start && from <= *end)
+        *end = from;
 }
 
 static bool
@@ -787,9 +1062,10 @@ auto_extent(enum block kind, void *base, size_t size, const char **start,
         return false;
     *start = part_room(kind, base);
     *end = (const char *)base + size - SLOP;
+    extent_cut(*start, end, &arena->bump);
     arenap_sync_lock(arena);
-    if (arena->bump >= *start && arena->bump <= *end)
-        *end = arena->bump;
+    if (((struct control *)arena)->guests == base)
+        extent_cut(*start, end, &((struct chunk_part *)base)->bump);
     arenap_sync_unlock(arena);
     return true;
 }

@@ -24,12 +24,18 @@
 
 /* --- Auto arenas --- */
 
+/* One without options, if a block for it is at hand; or NULL. */
+struct arena *arenap_auto_open_at_hand(void);
+
 struct arena *arenap_auto_open(struct thread *self,
                                const arena_options_t *options);
 
+/* A block, if the run of the calling thread has room; or NULL. */
+void *arenap_auto_alloc_at_hand(struct arena *arena, size_t size);
+
 /* A block; arguments are valid.  NULL with errno set. */
 void *arenap_auto_alloc(struct thread *self, struct arena *arena, size_t size,
-                        size_t align);
+                        size_t align, bool zero);
 
 bool arenap_auto_resize(struct arena *arena, char *block, size_t old_size,
                         size_t new_size);
@@ -44,6 +50,9 @@ const char *arenap_auto_name(const struct arena *arena);
 size_t arenap_auto_bytes(const struct arena *arena);
 
 /* --- Implicit blocks --- */
+
+/* A block, if one of its size is at hand; or NULL. */
+void *arenap_implicit_alloc_at_hand(size_t size);
 
 void *arenap_implicit_alloc(struct thread *self, size_t size, size_t align);
 

@@ -32,11 +32,13 @@
 #include <gc/gc_mark.h>
 
 #include "../include/arena/budget.h"
+#include "blockmap.h"
 #include "budget.h"
 #include "buffer.h"
 #include "cleaner.h"
 #include "collected.h"
 #include "collector.h"
+#include "credit.h"
 #include "error.h"
 #include "internal.h"
 #include "magazine.h"
@@ -194,6 +196,7 @@ roots_before(void)
 {
     collector.pushes = 0;
     arenap_magazine_mark(GC_get_gc_no());
+    arenap_credit_drop_all();
     arenap_stop_before_stacks(__builtin_frame_address(0));
 }
 
@@ -356,38 +359,51 @@ events_watch(void)
 /* --- Starting --- */
 
 static unsigned
-kind_make(GC_word descriptor, int add_size, GC_disclaim_proc dead,
+kind_make(GC_word descriptor, int add_size, int clear, GC_disclaim_proc dead,
           int mark_from_all)
 {
-    unsigned kind = GC_new_kind(GC_new_free_list(), descriptor, add_size, 1);
+    unsigned kind =
+        GC_new_kind(GC_new_free_list(), descriptor, add_size, clear);
 
     if (dead != NULL)
         GC_register_disclaim_proc((int)kind, dead, mark_from_all);
     return kind;
 }
 
+/* The collector sweeps blocks that are partly in use, and forgets its lists of
+ * free ones, only of kinds that have given a single small block: not of those
+ * that were asked for whole lists alone. */
+static void
+kind_use(enum block kind)
+{
+    (void)GC_generic_malloc(1, (int)collector.kind[kind]);
+}
+
 static void
 kinds_make(void)
 {
+    const GC_word word = sizeof(void *);
+
     collector.kind[BLOCK_SMALL] = kind_make(
-        GC_DS_LENGTH | 3 * sizeof(void *), 0, arenap_collected_small_dead, 1);
+        GC_DS_LENGTH | 3 * word, 0, 1, arenap_collected_small_dead, 1);
     collector.kind[BLOCK_CHUNK] = kind_make(
-        GC_DS_LENGTH | 2 * sizeof(void *), 0, arenap_collected_chunk_dead, 0);
+        GC_DS_LENGTH | 2 * word, 0, 0, arenap_collected_chunk_dead, 0);
     collector.kind[BLOCK_CHUNK_TRACED] =
-        kind_make(GC_DS_LENGTH, 1, arenap_collected_chunk_dead, 0);
-    collector.kind[BLOCK_IMPLICIT] =
-        kind_make(
-        GC_DS_LENGTH | sizeof(void *), 0, arenap_collected_implicit_dead, 1);
-    collector.kind[BLOCK_BUFFER] = kind_make(
-        GC_DS_LENGTH | 2 * sizeof(void *), 0, arenap_buffer_dead, 1);
+        kind_make(GC_DS_LENGTH, 1, 1, arenap_collected_chunk_dead, 0);
+    collector.kind[BLOCK_IMPLICIT] = kind_make(
+        GC_DS_LENGTH | word, 0, 1, arenap_collected_implicit_dead, 1);
+    collector.kind[BLOCK_BUFFER] =
+        kind_make(GC_DS_LENGTH | 2 * word, 0, 1, arenap_buffer_dead, 1);
     /* Old pointers in blocks that a program does not fill keep garbage, and
      * that keeps more: what comes from the collector is cleared.  To clear
      * large ones costs too much. */
-    collector.kind[BLOCK_HEAP] = kind_make(GC_DS_LENGTH, 1, NULL, 0);
-    collector.heap_large =
-        GC_new_kind(GC_new_free_list(), GC_DS_LENGTH, 1, 0);
+    collector.kind[BLOCK_HEAP] = kind_make(GC_DS_LENGTH, 1, 1, NULL, 0);
+    collector.heap_large = kind_make(GC_DS_LENGTH, 1, 0, NULL, 0);
     collector.kind[BLOCK_WITNESS] =
-        kind_make(GC_DS_LENGTH, 0, arenap_phantom_witness_dead, 0);
+        kind_make(GC_DS_LENGTH, 0, 1, arenap_phantom_witness_dead, 0);
+    for (unsigned kind = 0; kind < BLOCK_LISTED; kind++)
+        kind_use((enum block)kind);
+    kind_use(BLOCK_HEAP);
 }
 
 /* The collector ends the process if there is no memory for the first link
@@ -493,6 +509,10 @@ collector_init(struct thread *self)
         return;
     }
     kinds_make();
+    /* No pointers to blocks, and long: most of what a small program has. */
+    GC_exclude_static_roots(arenap_blockmap,
+                            arenap_blockmap
+                                + ((size_t)1 << BLOCKMAP_ROOT_BITS));
     arenap_roots_prepare(); /* takes memory, which a collection should not */
     start_hook();
     GC_call_with_alloc_lock(roots_hook, NULL);
@@ -563,6 +583,7 @@ attach_slow(struct thread *self)
     self->base = (uintptr_t)base.mem_base;
     arenap_roots_thread(self);
     atomic_store_explicit(&self->attached, how, memory_order_release);
+    self->kept = arenap_collector_is_kept(self);
     return 0;
 }
 
@@ -609,6 +630,7 @@ arenap_collector_detach(struct thread *self)
 
     arenap_magazine_flush(self);
 
+    self->kept = false;
     /* First ours, then the collector's: see roots.h. */
     atomic_store(&self->attached, ATTACHED_NOT);
     atomic_store(&self->tcb, 0);
@@ -652,13 +674,23 @@ after_collector(void)
     arenap_cleaner_revive();
 }
 
+/* A chunk is told of with its head zero, at least. */
+static void *
+block_get(enum block kind, size_t size)
+{
+    bool large = kind == BLOCK_HEAP && size >= SIZECLASS_LAST;
+    void *block = GC_generic_malloc(
+        size, (int)(large ? collector.heap_large : collector.kind[kind]));
+
+    if (kind == BLOCK_CHUNK && block != NULL)
+        memset(block, 0, BLOCK_CHUNK_HEAD);
+    return block;
+}
+
 void *
 arenap_collector_alloc(struct thread *self, enum block kind, size_t size)
 {
     int saved = errno;
-    int number = (int)(kind == BLOCK_HEAP && size >= SIZECLASS_LAST
-                           ? collector.heap_large
-                           : collector.kind[kind]);
     void *block;
 
     if (stress && !self->late && arenap_collector_can_collect())
@@ -668,10 +700,10 @@ arenap_collector_alloc(struct thread *self, enum block kind, size_t size)
 
         if (!collector_enter(self, &visit))
             return NULL;
-        block = GC_generic_malloc(size, number);
+        block = block_get(kind, size);
         collector_leave(self, &visit);
     } else {
-        block = GC_generic_malloc(size, number);
+        block = block_get(kind, size);
     }
     after_collector();
     errno = saved;
@@ -687,33 +719,15 @@ arenap_collector_alloc(struct thread *self, enum block kind, size_t size)
  * that follow, wherever the collector stops the thread. */
 
 /* Forget all lists if they are not good any more. */
-static inline bool
-lists_are_good(struct thread *self)
+static void
+lists_refresh(struct thread *self)
 {
     uint64_t now = arenap_collector_cycle();
 
     if (ARENA_LIKELY(self->list_cycle == now))
-        return true;
+        return;
     memset(self->list, 0, sizeof self->list);
     self->list_cycle = now;
-    return false;
-}
-
-static inline void *
-list_cut(void **list, void **block)
-{
-    *list = *block;
-    *block = NULL;
-    return block;
-}
-
-static inline void *
-list_take(struct thread *self, void **list)
-{
-    void **block = *(void **volatile *)list;
-
-    return lists_are_good(self) && block != NULL ? list_cut(list, block)
-                                                 : NULL;
 }
 
 void *
@@ -733,13 +747,14 @@ ARENA_COLD static void *
 list_take_slow(struct thread *self, enum block kind, void **list,
                size_t bytes)
 {
-    void *block = arenap_collector_alloc_page(kind, bytes);
+    void **block = arenap_collector_alloc_page(kind, bytes);
 
-    (void)lists_are_good(self);
-    if (block != NULL)
-        block = list_cut(list, block);
-    return block != NULL ? block
-                         : arenap_collector_alloc(self, kind, bytes - 1);
+    if (block == NULL)
+        return arenap_collector_alloc(self, kind, bytes - 1);
+    lists_refresh(self);
+    *list = *block;
+    *block = NULL;
+    return block;
 }
 
 void *
@@ -752,7 +767,8 @@ arenap_collector_alloc_listed(struct thread *self, enum block kind,
     ARENA_ASSERT(kind < BLOCK_LISTED && bytes % ARENA_GRANULE == 0);
     if (ARENA_UNLIKELY(stress || self->late))
         return arenap_collector_alloc(self, kind, bytes - 1);
-    block = list_take(self, list);
+    lists_refresh(self);
+    block = arenap_thread_listed(self, kind, bytes);
     return ARENA_LIKELY(block != NULL)
                ? block
                : list_take_slow(self, kind, list, bytes);

@@ -31,6 +31,8 @@ enum block {
     BLOCK_NONE = BLOCK_KINDS
 };
 
+#define BLOCK_CHUNK_HEAD ((size_t)64)
+
 /* Start the collector.  0; or -1 with errno ENOTSUP. */
 int arenap_collector_start(void);
 bool arenap_collector_started(void);
@@ -61,8 +63,8 @@ bool arenap_collector_can_collect(void);
 int arenap_collector_attach(struct thread *self);
 void arenap_collector_detach(struct thread *self);
 
-/* A zero-filled block, but for a large one of BLOCK_HEAP; NULL, errno
- * untouched, when there is none.  It is up to the caller to collect and try
+/* A zero-filled block, but for a large one of BLOCK_HEAP, and the rest of one
+ * of BLOCK_CHUNK after its head; NULL, errno untouched, when there is none.  It is up to the caller to collect and try
  * again.  A byte is added to the size. */
 void *arenap_collector_alloc(struct thread *self, enum block kind,
                              size_t size);

@@ -76,7 +76,7 @@ arenap_heap_settle(void)
     charged = atomic_load(&heap.charged);
     while (charged > in_use)
         if (atomic_compare_exchange_weak(&heap.charged, &charged, in_use)) {
-            arenap_budget_release(charged - in_use);
+            arenap_budget_release_quietly(charged - in_use);
             return;
         }
 }

@@ -40,6 +40,7 @@
  *   control.c    control blocks of explicit arenas: slabs, never unmapped
  *   pagemap.c    from an address to its arena, without a lock
  *   budget.c     what all of them reserve from; waiters
+ *   credit.c     what each thread has of it for small collected blocks
  *   cleaner.c    the pending list, the cleaner thread, collecting on demand
  *   phantom.c    phantoms and cleanables; queue.c: where phantoms go
  *   record.c     what is behind both: links to referents, and deaths
@@ -160,7 +161,10 @@ struct arena {
     uint8_t flags;  /* of the options, and ARENA_PLAIN */
     uint8_t growth; /* class of the next chunk */
     _Atomic uint8_t state;
-    uint32_t born; /* explicit kinds: when, in ticks of the coarse clock */
+    union {
+        uint32_t born;  /* explicit kinds: when, in ticks of the coarse clock */
+        uint32_t clean; /* auto: granules from bump on that are zero */
+    };
     _Atomic uint64_t epoch; /* advanced whenever contents are freed */
     /* --- explicit kinds only, from here on --- */
     _Atomic size_t reserved; /* but see arenap_explicit_is_short */

@@ -78,6 +78,7 @@ thread_strip(struct thread *thread)
     arenap_piece_flush(thread);
     arenap_chunk_flush(thread);
     arenap_control_flush(&thread->ring);
+    arenap_credit_flush(&thread->credit);
 }
 
 static void
@@ -222,6 +223,7 @@ fork_child(void)
         if (atomic_load(&t->serial) == 0)
             continue;
         atomic_store(&t->attached, ATTACHED_NOT);
+        t->kept = false;
         arenap_magazine_forget(t);
         atomic_store(&t->stop, STOP_RUNS);
         t->is_cleaner = t->relieved = t->collecting = false;
@@ -235,6 +237,7 @@ fork_child(void)
     }
     arenap_budget_set_charged(arenap_usage_reserved_all()
                               + arenap_chunk_cached()
+                              + arenap_credit_fork_child()
                               + arenap_payload_cached());
     arenap_cleaner_fork_child();
 }

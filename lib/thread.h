@@ -18,6 +18,7 @@
 
 #include "chunk.h"
 #include "control.h"
+#include "credit.h"
 #include "internal.h"
 #include "magazine.h"
 
@@ -43,9 +44,9 @@ struct piece {
 #define THREAD_ACCESSES 2
 
 /* Kinds of collected blocks that are kept in lists, and their classes: up to
- * 16 granules. */
+ * 29 granules. */
 #define LIST_KINDS 3
-#define LIST_CLASSES 17
+#define LIST_CLASSES 30
 
 /* The pools that are counted by thread: the kinds of arena, by arena_kind_t,
  * and then these. */
@@ -80,6 +81,9 @@ struct thread {
     /* Free collected blocks, by granules; good for one cycle. */
     void *list[LIST_KINDS][LIST_CLASSES];
     uint64_t list_cycle; /* collections by then */
+    struct credit credit;
+    uint64_t auto_epoch; /* the next of those that it has; collected.c */
+    bool kept; /* known to the collector until it says otherwise */
     struct bins bins;    /* free heap blocks at hand */
     struct piece piece[THREAD_PIECES];
     struct cell *cells; /* free ones; see cell.h */
@@ -142,6 +146,24 @@ arenap_thread_self(void)
     struct thread *self = arenap_tls.record;
 
     return ARENA_LIKELY(self != NULL) ? self : arenap_thread_bind();
+}
+
+/* A zero-filled block from a list; or NULL.  It is in a register
+ * before the count of collections is read, and with it all that follow, where
+ * a collection that begins later finds them. */
+static inline void *
+arenap_thread_listed(struct thread *self, enum block kind, size_t bytes)
+{
+    void **list = &self->list[kind][bytes / ARENA_GRANULE];
+    void **block = *(void **volatile *)list;
+
+    atomic_signal_fence(memory_order_seq_cst);
+    if (ARENA_UNLIKELY(block == NULL
+                       || self->list_cycle != arenap_collector_cycle()))
+        return NULL;
+    *list = *block;
+    *block = NULL;
+    return block;
 }
 
 /* Take back records of ending threads that the system no longer knows. */

@@ -1365,6 +1365,37 @@ START_TEST(test_bulk_half_of_a_thousand_arenas_lives_and_half_dies)
 }
 END_TEST
 
+static void *
+open_every_second_main(void *arg)
+{
+    for (size_t i = 0; i < 2 * HERD; i++) {
+        arena_t *arena = arena_auto();
+
+        if (arena == NULL)
+            return arg;
+        in_static[i / 2] = arena;
+    }
+    return NULL;
+}
+
+/* With no action: nothing but controls, which the collector gave by the page
+ * and finds by the page. */
+START_TEST(test_bulk_half_of_the_empty_arenas_dies)
+{
+    size_t left;
+
+    ck_assert_ptr_null(run_in_thread(open_every_second_main, ""));
+    collect_times(2);
+    left = POOL(usage_now(), ARENA_AUTO).count
+           - POOL(base, ARENA_AUTO).count;
+    ck_assert_uint_ge(left, HERD);
+    expect_nearly_all(2 * HERD - left, HERD);
+    for (size_t i = 0; i < HERD; i++)
+        in_static[i] = NULL;
+    expect_settled(base);
+}
+END_TEST
+
 /* Memory that was used before comes back zeroed: each build checks that. */
 START_TEST(test_bulk_memory_comes_back_zeroed)
 {
@@ -1452,6 +1483,7 @@ add_reach(Suite *suite)
     tcase_add_test(reach, test_reach_cycle_of_traced_arenas_dies);
     tcase_add_test(bulk,
                    test_bulk_half_of_a_thousand_arenas_lives_and_half_dies);
+    tcase_add_test(bulk, test_bulk_half_of_the_empty_arenas_dies);
     tcase_add_test(bulk, test_bulk_memory_comes_back_zeroed);
     tcase_add_test(bulk, test_bulk_big_memory_comes_back_zeroed);
 }

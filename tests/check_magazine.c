@@ -560,6 +560,34 @@ START_TEST(test_collection_keeps_what_is_at_hand_and_drops_the_depot)
 }
 END_TEST
 
+static void *
+hold_every_second_main(void *unused)
+{
+    for (size_t i = 0; i < 2 * (size_t)MOST; i++) {
+        void *block = arena_malloc(400);
+
+        if (i % 2 == 0)
+            held[i / 2] = block;
+    }
+    return unused;
+}
+
+/* Where every second block died, others come. */
+START_TEST(test_collection_finds_room_between_blocks_in_use)
+{
+    size_t reserved;
+
+    if (!collects())
+        return;
+    run_in_thread(hold_every_second_main, NULL);
+    collect_times(2);
+    reserved = usage_now().heap.reserved;
+    for (size_t i = 0; i < MOST / 2; i++)
+        ck_assert_ptr_nonnull(arena_malloc(400));
+    ck_assert_uint_le(usage_now().heap.reserved, reserved + 2 * MIB);
+}
+END_TEST
+
 static atomic_size_t deaths;
 static pthread_barrier_t meet;
 
@@ -1057,6 +1085,8 @@ collections_case(void)
     tcase_add_test(
         collections,
         test_collection_keeps_what_is_at_hand_and_drops_the_depot);
+    tcase_add_test(collections,
+                   test_collection_finds_room_between_blocks_in_use);
     tcase_add_test(collections, test_block_at_hand_keeps_nothing_alive);
     tcase_add_loop_test(collections,
                         test_collection_of_any_sort_hands_nothing_out_twice,
