@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define WARM_NS 1e9
+
 static FILE *to_java, *from_java;
 
 /* In the child: becomes the JDK, which compiles the source as it starts.  Of
@@ -67,11 +69,26 @@ peer_java_measure(const char *name, const struct bench_work *work,
     }
 }
 
+/* The JDK interprets at first, and compiles what it finds itself doing. */
+static void
+java_warm(const char *name, const struct bench_work *work)
+{
+    double end = bench_now() + (bench_quick ? 0 : WARM_NS);
+    double none[BENCH_FIGURES];
+
+    for (double loops = 1; bench_now() < end; loops *= 2)
+        peer_java_measure(name, work, loops, none);
+}
+
 static void
 java_run(const char *name, const struct bench_work *work, size_t loops)
 {
+    static bool warm;
     double none[BENCH_FIGURES];
 
+    if (!warm)
+        java_warm(name, work);
+    warm = true;
     peer_java_measure(name, work, (double)loops, none);
 }
 
