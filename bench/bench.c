@@ -89,7 +89,7 @@ usage(void)
             "  -l  list the cases\n"
             "  -o  write the figures to this file, too\n"
             "  -q  one short round, to see that all of it runs\n"
-            "  -r  rounds, %d at least (11)\n"
+            "  -r  rounds, %d at least, and by default\n"
             "  -s  draw bar charts into this file\n"
             "  -t  length of a round in milliseconds (15)\n",
             ROUNDS_LEAST);
@@ -113,7 +113,7 @@ number(const char *text, size_t least, size_t most)
 static struct settings
 parse_options(int argc, char **argv)
 {
-    struct settings s = {.rounds = 11, .round_ns = 15e6};
+    struct settings s = {.rounds = ROUNDS_LEAST, .round_ns = 15e6};
     int option;
 
     while ((option = getopt(argc, argv, "lqo:r:s:t:")) != -1) {

@@ -78,7 +78,7 @@ static const struct bench_group groups[] = {
 const struct bench_case case_auto = {
     .name = "auto",
     .title = "arenas that are dropped; per block, collections included",
-    .weight = 5,
+    .weight = 4,
     .groups = groups,
     .count = BENCH_COUNT(groups),
 };

@@ -127,7 +127,7 @@ static const struct bench_group groups[] = {
 const struct bench_case case_buffer = {
     .name = "buffer",
     .title = "direct buffers; per buffer, collections included",
-    .weight = 20,
+    .weight = 10,
     .groups = groups,
     .count = BENCH_COUNT(groups),
 };

@@ -79,7 +79,7 @@ const struct bench_case case_implicit = {
     .name = "implicit",
     .title = "blocks of 64 bytes by themselves; per block of a thread, "
              "collections\nincluded",
-    .weight = 5,
+    .weight = 4,
     .groups = groups,
     .count = BENCH_COUNT(groups),
 };

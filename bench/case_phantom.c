@@ -101,7 +101,7 @@ const struct bench_case case_phantom = {
     .name = "phantom",
     .title = "being told of a death; per block, its making and collections "
              "included",
-    .weight = 5,
+    .weight = 4,
     .groups = groups,
     .count = BENCH_COUNT(groups),
 };

@@ -1,8 +1,9 @@
 /*
  * chart.c: see chart.h.
  *
- * The bars of a group share a scale.  One that is much longer than the best is
- * cut, and its figure stands beside it: else the others could not be seen.
+ * The bars of a group share a scale.  One that is much longer than the
+ * shortest is cut, and its figure stands beside it: else the others could not
+ * be seen. Where more is better none is.
  */
 
 #include "chart.h"
@@ -65,10 +66,10 @@ chart_case(const struct bench_case *c)
 }
 
 static void
-put_bar(const struct bench_impl *impl, double value, double scale)
+put_bar(const struct bench_impl *impl, double value, double most)
 {
-    bool cut = value * scale > BAR_MOST;
-    int length = (int)(cut ? BAR_MOST : value * scale);
+    bool cut = value > most;
+    int length = most > 0 ? (int)(fmin(value, most) / most * BAR_MOST) : 0;
     char label[40];
 
     chart.y += ROW;
@@ -95,15 +96,15 @@ chart_group(const struct bench_group *group, const struct result *results)
         if (results[i].median > 0)
             least = fmin(least, results[i].median);
     }
-    most = fmin(most, least * CUT);
+    if (!group->more)
+        most = fmin(most, least * CUT);
     snprintf(title, sizeof title, "%s (%s)", group->name,
              group->unit == NULL ? "ns" : group->unit);
     chart.y += ROW + 6;
     put_text(20, "font-style=\"italic\"", title);
     for (size_t i = 0; i < group->count; i++)
         if (*results[i].absent == '\0')
-            put_bar(&group->impls[i], results[i].median,
-                    most > 0 ? BAR_MOST / most : 0);
+            put_bar(&group->impls[i], results[i].median, most);
 }
 
 void
