@@ -14,14 +14,22 @@ import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
 import java.lang.management.BufferPoolMXBean;
 import java.lang.management.ManagementFactory;
+import java.util.Arrays;
 
 public class JdkArenas {
     private static final long ALIGN = 16;
     private static final long FEW = 16; // the JDK's own
 
+    // The last ones, so that the compiler cannot do without the segments.
+    private static final MemorySegment[] kept = new MemorySegment[128];
+
     private static void take(SegmentAllocator from, int blocks, long size) {
-        for (int i = 0; i < blocks; i++)
-            from.allocate(size, ALIGN).set(ValueLayout.JAVA_LONG, 0, 1);
+        for (int i = 0; i < blocks; i++) {
+            MemorySegment block = from.allocate(size, ALIGN);
+
+            block.set(ValueLayout.JAVA_LONG, 0, 1);
+            kept[i % kept.length] = block;
+        }
     }
 
     private static void confined(int blocks, long size, long loops) {
@@ -66,6 +74,7 @@ public class JdkArenas {
 
         for (long i = 0; i < loops; i++)
             take(Arena.ofAuto(), blocks, size);
+        Arrays.fill(kept, null);
         System.gc();
         while (pool.getCount() > FEW)
             Thread.sleep(0, 100000);
