@@ -68,7 +68,7 @@ struct bench_group {
 struct bench_case {
     const char *name;
     const char *title;
-    size_t weight;  /* a round is this many times as long as usual */
+    double weight;  /* a round is so many times as long as usual */
     size_t columns; /* not 0: the groups are cells of a table, shown as such;
                        they are named "ROW x COLUMN" */
     const struct bench_group *groups;

@@ -37,7 +37,7 @@ const struct bench_case case_grid = {
     .name = "grid",
     .title = "blocks of a size x how many per arena, contents not defined, "
              "open and\nclose included; ratio to the best arena allocator",
-    .weight = 1,
+    .weight = 0.5,
     .columns = 5,
     .groups = groups,
     .count = BENCH_COUNT(groups),

@@ -71,7 +71,7 @@ static const struct bench_group groups[] = {
 const struct bench_case case_malloc = {
     .name = "malloc",
     .title = "arena_malloc; per block of a thread, collections included",
-    .weight = 4,
+    .weight = 3,
     .groups = groups,
     .count = BENCH_COUNT(groups),
 };

@@ -241,7 +241,7 @@ measure_group(const struct bench_case *c, const struct bench_group *group,
         bench_fail(group->name);
     }
     show_progress(c, group, 0, s->rounds);
-    begin_group(group, s->round_ns * (double)c->weight, results);
+    begin_group(group, s->round_ns * c->weight, results);
     for (size_t round = 0; round < s->rounds; round++) {
         show_progress(c, group, round, s->rounds);
         do_round(group, round, results);
