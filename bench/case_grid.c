@@ -35,8 +35,8 @@ static const struct bench_group groups[] = {
 
 const struct bench_case case_grid = {
     .name = "grid",
-    .title = "blocks of a size x how many per arena, contents not defined, "
-             "open and\nclose included; ratio to the best arena allocator",
+    .title =
+        "blocks of a size x how many in an arena; ratio to the best allocator",
     .weight = 0.5,
     .columns = 5,
     .groups = groups,

@@ -77,8 +77,8 @@ static const struct bench_group groups[] = {
 
 const struct bench_case case_implicit = {
     .name = "implicit",
-    .title = "blocks of 64 bytes by themselves; per block of a thread, "
-             "collections\nincluded",
+    .title =
+        "blocks by themselves; per block of a thread, collections included",
     .weight = 4,
     .groups = groups,
     .count = BENCH_COUNT(groups),

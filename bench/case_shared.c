@@ -114,8 +114,7 @@ static const struct bench_group groups[] = {
 
 const struct bench_case case_shared = {
     .name = "shared",
-    .title = "100 blocks of 32 bytes per shared arena; per block of a thread, "
-             "open and\nclose included",
+    .title = "100 blocks of 32 bytes per shared arena; per block of a thread",
     .weight = 1,
     .groups = groups,
     .count = BENCH_COUNT(groups),
