@@ -1,80 +1,39 @@
 /*
- * bench.c: run the cases, print a table, write a CSV file.
- *
- * Each implementation is first calibrated to loops that fill one round.  Then
- * come the rounds; in each of them every implementation runs once, starting
- * with another one every time, so that a slow minute of the machine hits all
- * of them.  The ratio is the median of the ratios within each round.
+ * bench.c: run the cases, print a table, write a CSV file and charts.
  */
 
+#include "bench.h"
+
 #include <errno.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "bench.h"
+#include "cases.h"
+#include "chart.h"
+#include "measure.h"
+#include "report.h"
 
-#define IMPLS_MAX 32
-#define ROUNDS_MAX 1000
 #define ROUNDS_LEAST 9
+#define THREADS_MAX 64
 
-/* Those that start threads or the collector come last: malloc is slower in a
- * process that has had a second thread. */
-static const struct bench_case *const cases[] = {
-    &case_confined,
-    &case_open_close,
-    &case_shared,
-    &case_auto,
-    &case_buffer,
-    &case_phantom,
-    &case_segment,
-    &case_serialize,
-};
+bool bench_quick;
 
-static const char *const role_names[] = {"libarena", "peer", "reference"};
-
-struct settings {
-    size_t rounds;
-    double round_ns;
-    const char *csv_path; /* or NULL */
-    bool list;
-};
-
-/* What was measured for one implementation. */
-struct result {
-    size_t loops;          /* per round */
-    double ns[ROUNDS_MAX]; /* per operation, by round */
-    const char *absent;    /* why it was not measured, or NULL */
-    double median;
-    double minimum;
-    double ratio;     /* to the best peer; 0: there is none */
-    const char *best; /* that peer */
-};
-
-static struct result results[IMPLS_MAX];
-static const char *absent; /* of the implementation that begins */
+/* --- What cases share --- */
 
 void
 bench_fail(const char *what)
 {
     fprintf(stderr, "bench: %s failed: %s\n", what, strerror(errno));
-    exit(EXIT_FAILURE);
+    _exit(EXIT_FAILURE);
 }
 
-void
-bench_absent(const char *why)
-{
-    absent = why;
-}
-
-/* --- Measuring --- */
-
-static double
-now_ns(void)
+double
+bench_now(void)
 {
     struct timespec t;
 
@@ -82,206 +41,41 @@ now_ns(void)
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static double
-time_run(const struct bench_impl *impl, size_t loops)
+void
+bench_scrub(void)
 {
-    double start = now_ns();
+    char stack[4096];
 
-    impl->run(loops);
-    return now_ns() - start;
+    memset(stack, 0, sizeof stack);
+    __asm__ volatile("" : : "r"(stack) : "memory");
 }
 
-/* Find the loops that take about target nanoseconds; warms up, too. */
-static size_t
-calibrate(const struct bench_impl *impl, double target)
-{
-    size_t loops = 1;
-    double ns = time_run(impl, loops);
+struct start {
+    void (*run)(void *arg);
+    void *arg;
+};
 
-    while (ns < target / 2 && loops < SIZE_MAX / 4) {
-        loops *= 2;
-        ns = time_run(impl, loops);
-    }
-    ns = time_run(impl, loops);
-    if (ns > target * 2)
-        return loops;
-    return (size_t)((double)loops * target / ns) + 1;
+static void *
+thread_main(void *arg)
+{
+    const struct start *start = arg;
+
+    start->run(start->arg);
+    return NULL;
 }
 
-static void
-show_progress(const char *name, size_t round, size_t rounds)
+void
+bench_threads(size_t threads, void (*run)(void *arg), void *arg)
 {
-    if (!isatty(STDERR_FILENO))
-        return;
-    if (round < rounds)
-        fprintf(stderr, "\r%s: round %zu of %zu ", name, round + 1, rounds);
-    else
-        fprintf(stderr, "\r%*s\r", (int)strlen(name) + 30, "");
-    fflush(stderr);
-}
+    struct start start = {run, arg};
+    pthread_t others[THREADS_MAX];
 
-static void
-measure_round(const struct bench_impl *impl, struct result *r, size_t round)
-{
-    double ns = time_run(impl, r->loops);
-
-    r->ns[round] = ns / (double)r->loops / (double)impl->operations;
-}
-
-static void
-measure(const struct bench_case *c, const struct settings *s)
-{
-    double target = s->round_ns * (double)c->weight;
-
-    for (size_t i = 0; i < c->count; i++) {
-        absent = NULL;
-        if (c->impls[i].begin != NULL)
-            c->impls[i].begin();
-        results[i].absent = absent;
-        results[i].loops =
-            absent == NULL ? calibrate(&c->impls[i], target) : 0;
-    }
-    for (size_t round = 0; round < s->rounds; round++) {
-        show_progress(c->name, round, s->rounds);
-        for (size_t n = 0; n < c->count; n++) {
-            size_t i = (round + n) % c->count;
-
-            if (results[i].absent == NULL)
-                measure_round(&c->impls[i], &results[i], round);
-        }
-    }
-    show_progress(c->name, s->rounds, s->rounds);
-    for (size_t i = 0; i < c->count; i++) {
-        if (c->impls[i].end != NULL)
-            c->impls[i].end();
-    }
-}
-
-/* --- Figures --- */
-
-static int
-compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double
-median_of(const double *values, size_t count, double *minimum)
-{
-    static double sorted[ROUNDS_MAX];
-
-    memcpy(sorted, values, count * sizeof(*values));
-    qsort(sorted, count, sizeof(*sorted), compare_doubles);
-    if (minimum != NULL)
-        *minimum = sorted[0];
-    if (count % 2 == 1)
-        return sorted[count / 2];
-    return (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
-}
-
-/* The peer of the group with the least median; c->count: there is none. */
-static size_t
-best_peer(const struct bench_case *c, const char *group)
-{
-    size_t best = c->count;
-
-    for (size_t i = 0; i < c->count; i++) {
-        if (c->impls[i].role != BENCH_PEER || results[i].absent != NULL
-            || strcmp(c->impls[i].group, group) != 0)
-            continue;
-        if (best == c->count || results[i].median < results[best].median)
-            best = i;
-    }
-    return best;
-}
-
-static void
-compute(const struct bench_case *c, size_t rounds)
-{
-    static double ratios[ROUNDS_MAX];
-
-    for (size_t i = 0; i < c->count; i++) {
-        struct result *r = &results[i];
-
-        r->median = median_of(r->ns, rounds, &r->minimum);
-    }
-    for (size_t i = 0; i < c->count; i++) {
-        size_t best = best_peer(c, c->impls[i].group);
-
-        results[i].ratio = 0;
-        results[i].best = "";
-        if (best == c->count || results[i].absent != NULL)
-            continue;
-        for (size_t round = 0; round < rounds; round++)
-            ratios[round] = results[i].ns[round] / results[best].ns[round];
-        results[i].ratio = median_of(ratios, rounds, NULL);
-        results[i].best = c->impls[best].name;
-    }
-}
-
-/* --- Output --- */
-
-static void
-print_row(const struct bench_impl *impl, const struct result *r)
-{
-    static const char marks[] = {'*', ' ', '+'};
-
-    if (r->absent != NULL) {
-        printf(" %c %-42s %s\n", marks[impl->role], impl->name, r->absent);
-        return;
-    }
-    printf(" %c %-42s %10.2f %10.2f", marks[impl->role], impl->name, r->median,
-           r->minimum);
-    if (r->ratio > 0)
-        printf(" %7.2f", r->ratio);
-    printf("\n");
-}
-
-static void
-print_table(const struct bench_case *c)
-{
-    const char *group = "";
-
-    printf("\n%s: %s\n", c->name, c->title);
-    printf("   %-42s %10s %10s %7s\n", "", "median ns", "least ns", "ratio");
-    for (size_t i = 0; i < c->count; i++) {
-        if (strcmp(c->impls[i].group, group) != 0) {
-            group = c->impls[i].group;
-            printf("  %s\n", group);
-        }
-        print_row(&c->impls[i], &results[i]);
-    }
-    fflush(stdout);
-}
-
-static void
-write_csv(FILE *csv, const struct bench_case *c, size_t rounds)
-{
-    for (size_t i = 0; i < c->count; i++) {
-        const struct bench_impl *impl = &c->impls[i];
-        const struct result *r = &results[i];
-
-        if (r->absent != NULL)
-            continue;
-        fprintf(csv, "%s,\"%s\",\"%s\",%s,%zu,%zu,%.4f,%.4f,%.4f,\"%s\"\n",
-                c->name, impl->group, impl->name, role_names[impl->role],
-                rounds, r->loops, r->median, r->minimum, r->ratio, r->best);
-    }
-}
-
-static FILE *
-open_csv(const char *path)
-{
-    FILE *csv = fopen(path, "w");
-
-    if (csv == NULL)
-        bench_fail(path);
-    fprintf(csv, "case,group,implementation,role,rounds,loops,median_ns,"
-                 "least_ns,ratio,best_peer\n");
-    return csv;
+    for (size_t i = 1; i < threads; i++)
+        if (pthread_create(&others[i], NULL, thread_main, &start) != 0)
+            bench_fail("pthread_create");
+    run(arg);
+    for (size_t i = 1; i < threads; i++)
+        pthread_join(others[i], NULL);
 }
 
 /* --- Command line --- */
@@ -290,11 +84,13 @@ static _Noreturn void
 usage(void)
 {
     fprintf(stderr,
-            "usage: bench [-l] [-q] [-o FILE] [-r ROUNDS] [-t MS] [CASE...]\n"
+            "usage: bench [-l] [-q] [-o CSV] [-s SVG] [-r ROUNDS] [-t MS] "
+            "[CASE...]\n"
             "  -l  list the cases\n"
-            "  -o  write the figures to FILE, too, as CSV\n"
+            "  -o  write the figures to this file, too\n"
             "  -q  one short round, to see that all of it runs\n"
-            "  -r  rounds, %d at least (15)\n"
+            "  -r  rounds, %d at least, and by default\n"
+            "  -s  draw bar charts into this file\n"
             "  -t  length of a round in milliseconds (15)\n",
             ROUNDS_LEAST);
     exit(EXIT_FAILURE);
@@ -317,15 +113,16 @@ number(const char *text, size_t least, size_t most)
 static struct settings
 parse_options(int argc, char **argv)
 {
-    struct settings s = {15, 15e6, NULL, false};
+    struct settings s = {.rounds = ROUNDS_LEAST, .round_ns = 15e6};
     int option;
 
-    while ((option = getopt(argc, argv, "lqo:r:t:")) != -1) {
+    while ((option = getopt(argc, argv, "lqo:r:s:t:")) != -1) {
         switch (option) {
         case 'l':
             s.list = true;
             break;
         case 'q':
+            bench_quick = true;
             s.rounds = 1;
             s.round_ns = 1e5;
             break;
@@ -334,6 +131,9 @@ parse_options(int argc, char **argv)
             break;
         case 'r':
             s.rounds = number(optarg, ROUNDS_LEAST, ROUNDS_MAX);
+            break;
+        case 's':
+            s.svg_path = optarg;
             break;
         case 't':
             s.round_ns = (double)number(optarg, 1, 10000) * 1e6;
@@ -345,41 +145,68 @@ parse_options(int argc, char **argv)
     return s;
 }
 
-/* Was the case asked for?  Without names all are. */
-static bool
-is_wanted(const struct bench_case *c, char **names)
-{
-    if (*names == NULL)
-        return true;
-    for (; *names != NULL; names++) {
-        if (strcmp(*names, c->name) == 0)
-            return true;
-    }
-    return false;
-}
+/* --- Running --- */
 
-static bool
-is_known(const char *name)
+static void
+run_group(const struct bench_case *c, size_t index, const struct settings *s,
+          FILE *csv)
 {
-    for (size_t i = 0; i < BENCH_COUNT(cases); i++) {
-        if (strcmp(cases[i]->name, name) == 0)
-            return true;
-    }
-    return false;
+    static struct result results[IMPLS_MAX];
+    const struct bench_group *group = &c->groups[index];
+
+    if (!group->second)
+        measure_group(c, group, s, results);
+    measure_compute(group, s->rounds, results);
+    if (c->columns == 0)
+        report_group(c, group, results);
+    else
+        report_cell(c, index, results);
+    if (csv != NULL)
+        report_csv(csv, c, group, s->rounds, results);
+    if (s->svg_path != NULL)
+        chart_group(group, results);
 }
 
 static void
 run_case(const struct bench_case *c, const struct settings *s, FILE *csv)
 {
-    if (c->count > IMPLS_MAX) {
-        errno = E2BIG;
-        bench_fail(c->name);
+    report_case(c);
+    if (s->svg_path != NULL)
+        chart_case(c);
+    for (size_t i = 0; i < c->count; i++)
+        run_group(c, i, s, csv);
+}
+
+static FILE *
+open_csv(const char *path)
+{
+    FILE *csv = fopen(path, "w");
+
+    if (csv == NULL)
+        bench_fail(path);
+    report_csv_head(csv);
+    return csv;
+}
+
+static const struct bench_case *
+case_named(const char *name)
+{
+    for (size_t i = 0; i < BENCH_COUNT(cases); i++) {
+        if (strcmp(cases[i]->name, name) == 0)
+            return cases[i];
     }
-    measure(c, s);
-    compute(c, s->rounds);
-    print_table(c);
-    if (csv != NULL)
-        write_csv(csv, c, s->rounds);
+    usage();
+}
+
+/* The cases of that name, or all of them. */
+static void
+run_cases(char **names, const struct settings *s, FILE *csv)
+{
+    if (*names == NULL)
+        for (size_t i = 0; i < BENCH_COUNT(cases); i++)
+            run_case(cases[i], s, csv);
+    for (; *names != NULL; names++)
+        run_case(case_named(*names), s, csv);
 }
 
 int
@@ -388,26 +215,28 @@ main(int argc, char **argv)
     struct settings s = parse_options(argc, argv);
     FILE *csv = NULL;
 
-    for (int i = optind; i < argc; i++) {
-        if (!is_known(argv[i]))
-            usage();
-    }
+    for (int i = optind; i < argc; i++)
+        case_named(argv[i]);
     if (s.list) {
         for (size_t i = 0; i < BENCH_COUNT(cases); i++)
             printf("%-12s %s\n", cases[i]->name, cases[i]->title);
         return EXIT_SUCCESS;
     }
+    signal(SIGPIPE, SIG_IGN);
+    /* The same for all: one that begins small is collected all the time, and
+     * the figures are those of an empty heap's collection. */
+    setenv("GC_INITIAL_HEAP_SIZE", "128M", 0);
     if (s.csv_path != NULL)
         csv = open_csv(s.csv_path);
-    printf("%zu rounds; * libarena, + for reference, not a peer;\n"
-           "ratio: to the best peer of the group, by round; below 1 is "
-           "faster\n",
+    printf("%zu rounds; * libarena, + for reference, not a peer\n"
+           "to best, target: ratios by round to the best peer of the group, "
+           "and to the target's\n",
            s.rounds);
-    for (size_t i = 0; i < BENCH_COUNT(cases); i++) {
-        if (is_wanted(cases[i], argv + optind))
-            run_case(cases[i], &s, csv);
-    }
+    run_cases(argv + optind, &s, csv);
+    report_totals();
     if (csv != NULL && fclose(csv) != 0)
         bench_fail(s.csv_path);
+    if (s.svg_path != NULL)
+        chart_write(s.svg_path);
     return EXIT_SUCCESS;
 }

@@ -1,129 +1,84 @@
 /*
- * case_auto.c: memory that is dropped and found by the collector.
+ * case_auto.c: auto arenas that are dropped and found by the collector.
  *
  * A round ends with a full collection, so that it pays for all the garbage it
  * made.  malloc and free stand for a program that knows when to free.
  */
 
-#include <stdlib.h>
-
 #include <arena.h>
 #include <arena/budget.h>
 
 #include "bench.h"
+#include "peer_java.h"
 #include "peer_libgc.h"
-
-#define BLOCKS 100
-#define SIZE 64
-
-_Static_assert(BLOCKS == PEER_BLOCKS && SIZE == PEER_BLOCK, "the same work");
-
-/* --- libarena --- */
+#include "pools.h"
 
 static void
-run_auto_one(size_t loops)
+run_auto(const struct bench_work *work, size_t loops)
 {
     while (loops-- > 0) {
         arena_t *a = bench_need(arena_auto(), "arena_auto");
 
-        bench_touch(arena_alloc(a, SIZE));
+        for (size_t i = 0; i < work->blocks; i++)
+            bench_touch(arena_alloc(a, work->size));
     }
-    arena_collect();
+}
+
+static size_t closed;
+
+static void
+count_closed(void *arg)
+{
+    (void)arg;
+    closed++;
 }
 
 static void
-run_auto_many(size_t loops)
+run_action(const struct bench_work *work, size_t loops)
 {
     while (loops-- > 0) {
         arena_t *a = bench_need(arena_auto(), "arena_auto");
 
-        for (int i = 0; i < BLOCKS; i++)
-            bench_touch(arena_alloc(a, SIZE));
-    }
-    arena_collect();
-}
-
-static void
-run_implicit(size_t loops)
-{
-    while (loops-- > 0)
-        bench_touch(arena_alloc(NULL, SIZE));
-    arena_collect();
-}
-
-static void
-run_implicit_free(size_t loops)
-{
-    while (loops-- > 0) {
-        void *block = arena_alloc(NULL, SIZE);
-
-        bench_touch(block);
-        arena_free(block);
-    }
-    arena_collect();
-}
-
-/* --- malloc --- */
-
-static void
-run_calloc_one(size_t loops)
-{
-    while (loops-- > 0) {
-        void *block = calloc(1, SIZE);
-
-        bench_touch(block);
-        free(block);
+        if (arena_on_close(a, count_closed, NULL) != 0)
+            bench_fail("arena_on_close");
+        bench_touch(arena_alloc(a, work->size));
     }
 }
 
-static void
-run_calloc_many(size_t loops)
-{
-    void *blocks[BLOCKS];
+/* All of it zero-filled. */
 
-    while (loops-- > 0) {
-        for (int i = 0; i < BLOCKS; i++) {
-            blocks[i] = calloc(1, SIZE);
-            bench_touch(blocks[i]);
-        }
-        for (int i = 0; i < BLOCKS; i++)
-            free(blocks[i]);
-    }
-}
+static const struct bench_impl one[] = {
+    {"libarena auto", BENCH_OURS, .run = run_auto, .finish = arena_collect,
+     .targets = {{130, NULL}}},
+    {"libarena auto, close action", BENCH_OURS, .run = run_action,
+     .finish = arena_collect, .targets = {{260, NULL}}},
+    {"libgc handle, finalizer, calloc", BENCH_PEER, peer_libgc_begin,
+     peer_libgc_run_handle, .finish = peer_libgc_collect},
+    {"JDK auto", BENCH_PEER, peer_java_begin_arenas, .run = peer_java_auto,
+     .least_loops = 400000},
+    {"glibc calloc, free", BENCH_REFERENCE, .run = pool_malloc_zeroed},
+};
 
-/* --- The case: all of it zero-filled --- */
+static const struct bench_impl many[] = {
+    {"libarena auto", BENCH_OURS, .run = run_auto, .finish = arena_collect,
+     .targets = {{12, NULL}}},
+    {"libgc GC_malloc", BENCH_PEER, peer_libgc_begin, peer_libgc_run,
+     .finish = peer_libgc_collect},
+    {"JDK auto", BENCH_PEER, peer_java_begin_arenas, .run = peer_java_auto,
+     .least_loops = 10000},
+    {"glibc calloc, free", BENCH_REFERENCE, .run = pool_malloc_zeroed},
+};
 
-static const char one[] = "one block of 64 bytes per arena, dropped";
-static const char many[] = "100 blocks of 64 bytes per arena, dropped";
-static const char single[] = "a block of 64 bytes by itself, dropped";
-static const char freed[] = "a block of 64 bytes by itself, freed by hand";
-
-static const struct bench_impl impls[] = {
-    {"libarena auto arena", one, BENCH_OURS, 1, NULL, run_auto_one, NULL},
-    {"libgc handle, finalizer, calloc", one, BENCH_PEER, 1, peer_libgc_begin,
-     peer_libgc_run_handle, NULL},
-    {"calloc and free", one, BENCH_REFERENCE, 1, NULL, run_calloc_one, NULL},
-    {"libarena auto arena", many, BENCH_OURS, BLOCKS, NULL, run_auto_many,
-     NULL},
-    {"libgc GC_malloc", many, BENCH_PEER, BLOCKS, peer_libgc_begin,
-     peer_libgc_run_many, NULL},
-    {"calloc and free", many, BENCH_REFERENCE, BLOCKS, NULL, run_calloc_many,
-     NULL},
-    {"libarena implicit arena", single, BENCH_OURS, 1, NULL, run_implicit,
-     NULL},
-    {"libgc GC_malloc", single, BENCH_PEER, 1, peer_libgc_begin, peer_libgc_run,
-     NULL},
-    {"libgc GC_malloc_atomic, memset", single, BENCH_PEER, 1, peer_libgc_begin,
-     peer_libgc_run_atomic, NULL},
-    {"libarena implicit arena, arena_free", freed, BENCH_OURS, 1, NULL,
-     run_implicit_free, NULL},
-    {"calloc and free", freed, BENCH_PEER, 1, NULL, run_calloc_one, NULL},
+static const struct bench_group groups[] = {
+    {"one block of 64 bytes per arena", .work = {1, 64, 1}, BENCH_IMPLS(one)},
+    {"100 blocks of 64 bytes per arena", .work = {100, 64, 1},
+     BENCH_IMPLS(many)},
 };
 
 const struct bench_case case_auto = {
     .name = "auto",
-    .title = "dropped memory; per block, collections included",
-    .weight = 5,
-    .impls = impls,
-    .count = BENCH_COUNT(impls),
+    .title = "arenas that are dropped; per block, collections included",
+    .weight = 4,
+    .groups = groups,
+    .count = BENCH_COUNT(groups),
 };

@@ -2,154 +2,83 @@
  * case_open_close.c: open an arena, take one block of 32 bytes, close it.
  */
 
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
-#include <obstack.h>
-#include <stdlib.h>
-
 #include <arena.h>
+#include <arena/segment.h>
 
 #include "bench.h"
-#ifdef HAVE_APR
-#include "peer_apr.h"
-#endif
+#include "peer_java.h"
+#include "peers.h"
+#include "pools.h"
 
 #define SIZE 32
-
-#define obstack_chunk_alloc malloc
-#define obstack_chunk_free free
+#define WORK {.blocks = 1, .size = SIZE, .threads = 1}
 
 static void
-run_confined(size_t loops)
+run_segment(const struct bench_work *work, size_t loops)
 {
+    (void)work;
     while (loops-- > 0) {
-        arena_t *a = bench_need(arena_confined(), "arena_confined");
+        arena_t *arena = bench_need(arena_shared(), "arena_shared");
+        arena_segment_t segment;
 
-        bench_touch(arena_alloc_uninit(a, SIZE));
-        arena_close(a);
+        if (arena_segment(arena, SIZE, 8, &segment) != 0
+            || arena_set_i64_at(&segment, 0, 1) != 0)
+            bench_fail("arena_segment");
+        arena_close(arena);
     }
 }
 
-static void
-run_confined_zeroed(size_t loops)
-{
-    while (loops-- > 0) {
-        arena_t *a = bench_need(arena_confined(), "arena_confined");
+static const struct bench_impl raw[] = {
+    {"libarena confined", BENCH_OURS, .run = pool_confined,
+     .targets = {{0.2, "APR pool"}}},
+    {"APR pool", BENCH_PEER, pool_begin_apr, .run = pool_apr},
+    {"APR pool, own allocator", BENCH_PEER, pool_begin_apr,
+     .run = pool_apr_own},
+    {"glibc obstack", BENCH_PEER, .run = pool_obstack},
+    {"talloc", BENCH_PEER, peer_talloc_begin, .run = pool_talloc},
+    {"talloc_pool", BENCH_PEER, peer_talloc_begin, .run = pool_talloc_pool},
+    {"mimalloc mi_heap, destroy", BENCH_PEER, peer_mimalloc_begin,
+     .run = pool_mi_heap},
+    {"mimalloc mi_malloc, mi_free", BENCH_PEER, peer_mimalloc_begin,
+     .run = pool_mimalloc},
+    {"jemalloc malloc, free", BENCH_PEER, peer_jemalloc_begin,
+     .run = pool_jemalloc},
+    {"glibc malloc, free", BENCH_PEER, .run = pool_malloc},
+};
 
-        bench_touch(arena_alloc(a, SIZE));
-        arena_close(a);
-    }
-}
+static const struct bench_impl zeroed[] = {
+    {"libarena confined", BENCH_OURS, .run = pool_confined_zeroed},
+    {"APR pool", BENCH_PEER, pool_begin_apr, .run = pool_apr_zeroed},
+    {"APR pool, own allocator", BENCH_PEER, pool_begin_apr,
+     .run = pool_apr_own_zeroed},
+    {"glibc obstack", BENCH_PEER, .run = pool_obstack_zeroed},
+    {"talloc", BENCH_PEER, peer_talloc_begin, .run = pool_talloc_zeroed},
+    {"mimalloc mi_heap, destroy", BENCH_PEER, peer_mimalloc_begin,
+     .run = pool_mi_heap_zeroed},
+    {"glibc calloc, free", BENCH_PEER, .run = pool_malloc_zeroed},
+    {"JDK confined", BENCH_PEER, peer_java_begin_arenas,
+     .run = peer_java_confined},
+};
 
-static void
-run_shared(size_t loops)
-{
-    while (loops-- > 0) {
-        arena_t *a = bench_need(arena_shared(), "arena_shared");
+static const struct bench_impl shared[] = {
+    {"libarena shared, zero-filled", BENCH_OURS, .run = pool_shared_zeroed,
+     .targets = {{60, NULL}}},
+    {"libarena shared, a segment", BENCH_OURS, .run = run_segment,
+     .targets = {{1000, NULL}}},
+    {"JDK shared", BENCH_PEER, peer_java_begin_arenas,
+     .run = peer_java_shared},
+};
 
-        bench_touch(arena_alloc_uninit(a, SIZE));
-        arena_close(a);
-    }
-}
-
-#ifdef HAVE_APR
-static inline void
-open_and_close(size_t loops, apr_pool_t *parent)
-{
-    while (loops-- > 0) {
-        apr_pool_t *pool = apr_open(parent);
-
-        bench_touch(apr_palloc(pool, SIZE));
-        apr_pool_destroy(pool);
-    }
-}
-
-static void
-run_apr(size_t loops)
-{
-    open_and_close(loops, apr_parent);
-}
-
-static void
-run_apr_own(size_t loops)
-{
-    open_and_close(loops, apr_parent_own);
-}
-
-static void
-run_apr_zeroed(size_t loops)
-{
-    while (loops-- > 0) {
-        apr_pool_t *pool = apr_open(apr_parent_own);
-
-        bench_touch(apr_pcalloc(pool, SIZE));
-        apr_pool_destroy(pool);
-    }
-}
-#endif
-
-static void
-run_obstack(size_t loops)
-{
-    while (loops-- > 0) {
-        struct obstack stack;
-
-        obstack_init(&stack);
-        bench_touch(obstack_alloc(&stack, SIZE));
-        obstack_free(&stack, NULL);
-    }
-}
-
-static void
-run_malloc(size_t loops)
-{
-    while (loops-- > 0) {
-        void *block = malloc(SIZE);
-
-        bench_touch(block);
-        free(block);
-    }
-}
-
-static void
-run_calloc(size_t loops)
-{
-    while (loops-- > 0) {
-        void *block = calloc(1, SIZE);
-
-        bench_touch(block);
-        free(block);
-    }
-}
-
-static const char raw[] = "contents not defined";
-static const char zeroed[] = "zero-filled";
-
-static const struct bench_impl impls[] = {
-    {"libarena confined", raw, BENCH_OURS, 1, NULL, run_confined, NULL},
-    {"libarena shared", raw, BENCH_OURS, 1, NULL, run_shared, NULL},
-#ifdef HAVE_APR
-    {"APR pool", raw, BENCH_PEER, 1, apr_begin, run_apr, NULL},
-    {"APR pool, own allocator", raw, BENCH_PEER, 1, apr_begin, run_apr_own,
-     NULL},
-#endif
-    {"glibc obstack", raw, BENCH_PEER, 1, NULL, run_obstack, NULL},
-    {"malloc and free", raw, BENCH_PEER, 1, NULL, run_malloc, NULL},
-    {"libarena confined", zeroed, BENCH_OURS, 1, NULL, run_confined_zeroed,
-     NULL},
-#ifdef HAVE_APR
-    {"APR pool, own allocator", zeroed, BENCH_PEER, 1, apr_begin,
-     run_apr_zeroed, NULL},
-#endif
-    {"calloc and free", zeroed, BENCH_PEER, 1, NULL, run_calloc, NULL},
+static const struct bench_group groups[] = {
+    {"confined, contents not defined", .work = WORK, BENCH_IMPLS(raw)},
+    {"confined, zero-filled", .work = WORK, BENCH_IMPLS(zeroed)},
+    {"shared", .work = WORK, BENCH_IMPLS(shared)},
 };
 
 const struct bench_case case_open_close = {
     .name = "open_close",
     .title = "open, one block of 32 bytes, close",
     .weight = 1,
-    .impls = impls,
-    .count = BENCH_COUNT(impls),
+    .groups = groups,
+    .count = BENCH_COUNT(groups),
 };

@@ -15,35 +15,25 @@
 #include "bench.h"
 #include "peer_libgc.h"
 
-#define SIZE 64
-
-_Static_assert(SIZE == PEER_BLOCK, "the same work");
-
 static arena_queue_t *queue;
 
 static void
-begin(void)
+begin(const struct bench_work *work)
 {
+    (void)work;
     queue = bench_need(arena_queue_new(), "arena_queue_new");
 }
 
 static void
-end(void)
-{
-    arena_queue_free(queue);
-}
-
-static void
-run_phantom(size_t loops)
+run_phantom(const struct bench_work *work, size_t loops)
 {
     arena_phantom_t *phantom;
 
     while (loops-- > 0) {
-        void *block = arena_alloc(NULL, SIZE);
+        void *block = arena_alloc(NULL, work->size);
 
         bench_touch(block);
-        bench_need(arena_phantom_new(block, queue, NULL),
-                   "arena_phantom_new");
+        bench_need(arena_phantom_new(block, queue, NULL), "arena_phantom_new");
     }
     arena_collect();
     while ((phantom = arena_queue_poll(queue)) != NULL)
@@ -60,53 +50,58 @@ tell(void *arg)
 }
 
 static void
-run_cleaner(size_t loops)
+run_cleaner(const struct bench_work *work, size_t loops)
 {
     while (loops-- > 0) {
-        void *block = arena_alloc(NULL, SIZE);
+        void *block = arena_alloc(NULL, work->size);
 
         bench_touch(block);
         bench_need(arena_cleaner_register(block, tell, NULL),
                    "arena_cleaner_register");
     }
-    arena_collect();
 }
 
 static void
-run_cleaner_by_hand(size_t loops)
+run_cleaner_by_hand(const struct bench_work *work, size_t loops)
 {
     while (loops-- > 0) {
-        void *block = arena_alloc(NULL, SIZE);
+        void *block = arena_alloc(NULL, work->size);
 
         bench_touch(block);
         arena_clean(bench_need(arena_cleaner_register(block, tell, NULL),
                                "arena_cleaner_register"));
     }
-    arena_collect();
 }
 
-static const char dead[] = "a block of 64 bytes dies, and that is told";
-static const char by_hand[] = "the same, told by hand before";
+static const struct bench_impl dead[] = {
+    {"libarena phantom and queue", BENCH_OURS, begin, .run = run_phantom},
+    {"libarena cleaner", BENCH_OURS, .run = run_cleaner,
+     .finish = arena_collect},
+    {"libgc finalizer, no order", BENCH_PEER, peer_libgc_begin,
+     peer_libgc_run_finalizer, .finish = peer_libgc_collect_twice},
+    {"libgc long link alone", BENCH_REFERENCE, peer_libgc_begin,
+     .run = peer_libgc_run_link},
+};
 
-static const struct bench_impl impls[] = {
-    {"libarena phantom and queue", dead, BENCH_OURS, 1, begin, run_phantom,
-     end},
-    {"libarena cleaner", dead, BENCH_OURS, 1, NULL, run_cleaner, NULL},
-    {"libgc finalizer, no order", dead, BENCH_PEER, 1, peer_libgc_begin,
-     peer_libgc_run_finalizer, NULL},
-    {"libgc long link alone", dead, BENCH_REFERENCE, 1, peer_libgc_begin,
-     peer_libgc_run_link, peer_libgc_end_link},
-    {"libarena cleaner, arena_clean", by_hand, BENCH_OURS, 1, NULL,
-     run_cleaner_by_hand, NULL},
-    {"libgc finalizer, no order, undone", by_hand, BENCH_PEER, 1,
-     peer_libgc_begin, peer_libgc_run_finalizer_undone, NULL},
+static const struct bench_impl by_hand[] = {
+    {"libarena cleaner, arena_clean", BENCH_OURS, .run = run_cleaner_by_hand,
+     .finish = arena_collect},
+    {"libgc finalizer, no order, undone", BENCH_PEER, peer_libgc_begin,
+     peer_libgc_run_finalizer_undone, .finish = peer_libgc_collect},
+};
+
+static const struct bench_group groups[] = {
+    {"a block of 64 bytes dies, and that is told", .work = {1, 64, 1},
+     BENCH_IMPLS(dead)},
+    {"the same, told by hand before", .work = {1, 64, 1},
+     BENCH_IMPLS(by_hand)},
 };
 
 const struct bench_case case_phantom = {
     .name = "phantom",
     .title = "being told of a death; per block, its making and collections "
              "included",
-    .weight = 5,
-    .impls = impls,
-    .count = BENCH_COUNT(impls),
+    .weight = 4,
+    .groups = groups,
+    .count = BENCH_COUNT(groups),
 };

@@ -8,10 +8,6 @@
 #pragma GCC optimize("O3")
 #endif
 
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include <stdint.h>
 
 #include <arena.h>
@@ -32,20 +28,14 @@ use(int64_t sum)
 }
 
 static void
-begin(void)
+begin(const struct bench_work *work)
 {
+    (void)work;
     confined = bench_need(arena_confined(), "arena_confined");
     shared = bench_need(arena_shared(), "arena_shared");
     if (arena_segment(confined, BYTES, 4, &of_confined) != 0
         || arena_segment(shared, BYTES, 4, &of_shared) != 0)
         bench_fail("arena_segment");
-}
-
-static void
-end(void)
-{
-    arena_close(confined);
-    arena_close(shared);
 }
 
 /* --- The compiler sees the bounds --- */
@@ -66,15 +56,17 @@ sum_seen(arena_segment_t segment)
 }
 
 static void
-run_seen(size_t loops)
+run_seen(const struct bench_work *work, size_t loops)
 {
+    (void)work;
     while (loops-- > 0)
         use(sum_seen(of_confined));
 }
 
 static void
-run_pointer(size_t loops)
+run_pointer(const struct bench_work *work, size_t loops)
 {
+    (void)work;
     while (loops-- > 0) {
         const int32_t *numbers = of_confined.addr;
         int64_t sum = 0;
@@ -102,15 +94,17 @@ sum_unseen(const arena_segment_t *segment, size_t count)
 }
 
 static void
-run_unseen(size_t loops)
+run_unseen(const struct bench_work *work, size_t loops)
 {
+    (void)work;
     while (loops-- > 0)
         use(sum_unseen(&of_confined, NUMBERS));
 }
 
 static void
-run_shared(size_t loops)
+run_shared(const struct bench_work *work, size_t loops)
 {
+    (void)work;
     while (loops-- > 0)
         use(sum_unseen(&of_shared, NUMBERS));
 }
@@ -118,50 +112,40 @@ run_shared(size_t loops)
 /* --- A whole life --- */
 
 static void
-run_life_confined(size_t loops)
+run_life(const struct bench_work *work, size_t loops)
 {
     while (loops-- > 0) {
         arena_t *arena = bench_need(arena_confined(), "arena_confined");
         arena_segment_t s;
 
-        if (arena_segment(arena, 64, 8, &s) != 0)
+        if (arena_segment(arena, work->size, 8, &s) != 0)
             bench_fail("arena_segment");
         arena_close(arena);
     }
 }
 
-static void
-run_life_shared(size_t loops)
-{
-    while (loops-- > 0) {
-        arena_t *arena = bench_need(arena_shared(), "arena_shared");
-        arena_segment_t s;
+static const struct bench_impl sum[] = {
+    {"libarena, bounds seen", BENCH_OURS, begin, .run = run_seen},
+    {"libarena, bounds not seen", BENCH_OURS, begin, .run = run_unseen},
+    {"libarena, shared", BENCH_OURS, begin, .run = run_shared},
+    {"pointer, not checked", BENCH_PEER, begin, .run = run_pointer},
+};
 
-        if (arena_segment(arena, 64, 8, &s) != 0)
-            bench_fail("arena_segment");
-        arena_close(arena);
-    }
-}
+static const struct bench_impl life[] = {
+    {"libarena confined", BENCH_OURS, .run = run_life},
+};
 
-static const struct bench_impl impls[] = {
-    {"libarena, bounds seen", "sum", BENCH_OURS, NUMBERS, begin, run_seen,
-     end},
-    {"pointer, not checked", "sum", BENCH_PEER, NUMBERS, begin, run_pointer,
-     end},
-    {"libarena, bounds not seen", "unseen", BENCH_OURS, NUMBERS, begin,
-     run_unseen, end},
-    {"libarena, shared", "shared", BENCH_OURS, NUMBERS, begin, run_shared,
-     end},
-    {"confined: open, segment, close", "life", BENCH_OURS, 1, NULL,
-     run_life_confined, NULL},
-    {"shared: open, segment, close", "life shared", BENCH_OURS, 1, NULL,
-     run_life_shared, NULL},
+static const struct bench_group groups[] = {
+    {"4 KiB of numbers added up, each", .work = {NUMBERS, 4, 1},
+     BENCH_IMPLS(sum)},
+    {"open, segment of 64 bytes, close", .work = {1, 64, 1},
+     BENCH_IMPLS(life)},
 };
 
 const struct bench_case case_segment = {
     .name = "segment",
     .title = "checked access to memory",
     .weight = 1,
-    .impls = impls,
-    .count = BENCH_COUNT(impls),
+    .groups = groups,
+    .count = BENCH_COUNT(groups),
 };

@@ -6,10 +6,6 @@
  * What is written by hand checks nothing, and copies twice what is shared.
  */
 
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,8 +57,9 @@ copy_texts(arena_t *arena, const struct texts *from)
 }
 
 static void
-run_texts_by_hand(size_t loops)
+run_texts_by_hand(const struct bench_work *work, size_t loops)
 {
+    (void)work;
     while (loops-- > 0) {
         arena_t *arena = open_arena();
 
@@ -73,8 +70,9 @@ run_texts_by_hand(size_t loops)
 }
 
 static void
-run_texts_serialize(size_t loops)
+run_texts_serialize(const struct bench_work *work, size_t loops)
 {
+    (void)work;
     while (loops-- > 0) {
         arena_t *arena = open_arena();
 
@@ -86,8 +84,9 @@ run_texts_serialize(size_t loops)
 }
 
 static void
-run_texts_deserialize(size_t loops)
+run_texts_deserialize(const struct bench_work *work, size_t loops)
 {
+    (void)work;
     while (loops-- > 0) {
         arena_t *arena = open_arena();
 
@@ -155,11 +154,12 @@ static struct order earlier = {1, STATE_SENT, &customer, 0, NULL, NULL};
 static struct order order = {2, STATE_PAID, &customer, ITEMS, items, &earlier};
 
 static void
-order_begin(void)
+order_begin(const struct bench_work *work)
 {
+    (void)work;
     for (size_t i = 0; i < ITEMS; i++)
-        items[i] = (struct item){(uint32_t)i, 1, 9.5,
-                                 i % 2 == 0 ? second : NULL};
+        items[i] =
+            (struct item){(uint32_t)i, 1, 9.5, i % 2 == 0 ? second : NULL};
 }
 
 static struct customer *
@@ -214,8 +214,9 @@ copy_order(arena_t *arena, const struct order *from)
 }
 
 static void
-run_order_by_hand(size_t loops)
+run_order_by_hand(const struct bench_work *work, size_t loops)
 {
+    (void)work;
     while (loops-- > 0) {
         arena_t *arena = open_arena();
 
@@ -226,8 +227,9 @@ run_order_by_hand(size_t loops)
 }
 
 static void
-run_order_serialize(size_t loops)
+run_order_serialize(const struct bench_work *work, size_t loops)
 {
+    (void)work;
     while (loops-- > 0) {
         arena_t *arena = open_arena();
 
@@ -245,8 +247,9 @@ run_order_serialize(size_t loops)
 static struct order list[NODES];
 
 static void
-list_begin(void)
+list_begin(const struct bench_work *work)
 {
+    (void)work;
     for (size_t i = 0; i < NODES; i++) {
         list[i] = earlier;
         list[i].customer = NULL;
@@ -268,8 +271,9 @@ copy_list(arena_t *arena, const struct order *from)
 }
 
 static void
-run_list_by_hand(size_t loops)
+run_list_by_hand(const struct bench_work *work, size_t loops)
 {
+    (void)work;
     while (loops-- > 0) {
         arena_t *arena = open_arena();
 
@@ -279,8 +283,9 @@ run_list_by_hand(size_t loops)
 }
 
 static void
-run_list_serialize(size_t loops)
+run_list_serialize(const struct bench_work *work, size_t loops)
 {
+    (void)work;
     while (loops-- > 0) {
         arena_t *arena = open_arena();
 
@@ -318,8 +323,9 @@ ARENA_STRUCT(packet_layout, struct packet,
 static struct packet packet, wire;
 
 static void
-run_packet_by_hand(size_t loops)
+run_packet_by_hand(const struct bench_work *work, size_t loops)
 {
+    (void)work;
     while (loops-- > 0) {
         wire.header.kind = __builtin_bswap16(packet.header.kind);
         wire.header.flags = __builtin_bswap16(packet.header.flags);
@@ -333,8 +339,9 @@ run_packet_by_hand(size_t loops)
 }
 
 static void
-run_packet_serialize(size_t loops)
+run_packet_serialize(const struct bench_work *work, size_t loops)
 {
+    (void)work;
     while (loops-- > 0) {
         if (arena_serialize_into(&wire, sizeof wire, NULL, &packet_layout,
                                  &packet)
@@ -345,8 +352,9 @@ run_packet_serialize(size_t loops)
 }
 
 static void
-run_packet_deserialize(size_t loops)
+run_packet_deserialize(const struct bench_work *work, size_t loops)
 {
+    (void)work;
     while (loops-- > 0) {
         if (arena_deserialize_into(&packet, sizeof packet, NULL,
                                    &packet_layout, &wire, sizeof wire)
@@ -356,33 +364,43 @@ run_packet_deserialize(size_t loops)
     }
 }
 
-static const struct bench_impl impls[] = {
-    {"arena_serialize, 3 strings", "strings", BENCH_OURS, COPIES, NULL,
-     run_texts_serialize, NULL},
-    {"arena_deserialize, 3 strings", "strings", BENCH_OURS, COPIES, NULL,
-     run_texts_deserialize, NULL},
-    {"by hand, 3 strings", "strings", BENCH_PEER, COPIES, NULL,
-     run_texts_by_hand, NULL},
-    {"arena_serialize, order", "order", BENCH_OURS, COPIES, order_begin,
-     run_order_serialize, NULL},
-    {"by hand, order", "order", BENCH_PEER, COPIES, order_begin,
-     run_order_by_hand, NULL},
-    {"arena_serialize, list", "list", BENCH_OURS, NODES, list_begin,
-     run_list_serialize, NULL},
-    {"by hand, list", "list", BENCH_PEER, NODES, list_begin, run_list_by_hand,
-     NULL},
-    {"arena_serialize_into, packet", "numbers", BENCH_OURS, NUMBERS, NULL,
-     run_packet_serialize, NULL},
-    {"arena_deserialize_into, packet", "numbers", BENCH_OURS, NUMBERS, NULL,
-     run_packet_deserialize, NULL},
-    {"by hand, packet", "numbers", BENCH_PEER, NUMBERS, NULL,
-     run_packet_by_hand, NULL},
+/* --- The case --- */
+
+static const struct bench_impl strings_impls[] = {
+    {"arena_serialize", BENCH_OURS, .run = run_texts_serialize},
+    {"arena_deserialize", BENCH_OURS, .run = run_texts_deserialize},
+    {"by hand", BENCH_PEER, .run = run_texts_by_hand},
+};
+
+static const struct bench_impl order_impls[] = {
+    {"arena_serialize", BENCH_OURS, order_begin, .run = run_order_serialize},
+    {"by hand", BENCH_PEER, order_begin, .run = run_order_by_hand},
+};
+
+static const struct bench_impl list_impls[] = {
+    {"arena_serialize", BENCH_OURS, list_begin, .run = run_list_serialize},
+    {"by hand", BENCH_PEER, list_begin, .run = run_list_by_hand},
+};
+
+static const struct bench_impl numbers_impls[] = {
+    {"arena_serialize_into", BENCH_OURS, .run = run_packet_serialize},
+    {"arena_deserialize_into", BENCH_OURS, .run = run_packet_deserialize},
+    {"by hand", BENCH_PEER, .run = run_packet_by_hand},
+};
+
+static const struct bench_group groups[] = {
+    {"three strings", .work = {COPIES, 0, 1}, BENCH_IMPLS(strings_impls)},
+    {"an order, with its customer and items", .work = {COPIES, 0, 1},
+     BENCH_IMPLS(order_impls)},
+    {"a list, each node", .work = {NODES, 0, 1}, BENCH_IMPLS(list_impls)},
+    {"numbers of a packet, each", .work = {NUMBERS, 0, 1},
+     BENCH_IMPLS(numbers_impls)},
 };
 
 const struct bench_case case_serialize = {
     .name = "serialize",
-    .title = "deep copies by a layout",
+    .title = "deep copies by a layout, and by hand",
     .weight = 1,
-    .impls = impls,
-    .count = BENCH_COUNT(impls),
+    .groups = groups,
+    .count = BENCH_COUNT(groups),
 };

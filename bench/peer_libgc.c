@@ -5,52 +5,94 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <gc.h>
-
-#include "bench.h"
+#define GC_THREADS
+#include <gc/gc.h>
+#include <gc/gc_disclaim.h>
 
 void
-peer_libgc_begin(void)
+peer_libgc_begin(const struct bench_work *work)
 {
+    (void)work;
     GC_INIT();
+    GC_allow_register_threads();
+    GC_init_finalized_malloc();
 }
 
 void
-peer_libgc_run(size_t loops)
+peer_libgc_collect(void)
 {
-    while (loops-- > 0)
-        bench_touch(GC_malloc(PEER_BLOCK));
     GC_gcollect();
 }
 
 void
-peer_libgc_run_atomic(size_t loops)
+peer_libgc_collect_twice(void)
 {
-    while (loops-- > 0)
-        bench_touch(memset(GC_malloc_atomic(PEER_BLOCK), 0, PEER_BLOCK));
+    GC_gcollect();
     GC_gcollect();
 }
 
-void
-peer_libgc_run_many(size_t loops)
-{
-    void *blocks[PEER_BLOCKS];
+/* --- Blocks --- */
 
-    while (loops-- > 0) {
-        for (int i = 0; i < PEER_BLOCKS; i++) {
-            blocks[i] = GC_malloc(PEER_BLOCK);
-            bench_touch(blocks[i]);
-        }
+/* Was the thread not known? */
+static bool
+attach(void)
+{
+    struct GC_stack_base base;
+
+    if (GC_thread_is_registered())
+        return false;
+    if (GC_get_stack_base(&base) != GC_SUCCESS
+        || GC_register_my_thread(&base) != GC_SUCCESS)
+        bench_fail("GC_register_my_thread");
+    return true;
+}
+
+/* A function that does this with the work's blocks; attached says whether it
+ * has to detach the thread. */
+#define RUN(name, action)                                                     \
+    void peer_libgc_##name(const struct bench_work *work, size_t loops)       \
+    {                                                                         \
+        bool attached = attach();                                             \
+        size_t size = work->size;                                             \
+                                                                              \
+        for (size_t n = loops * work->blocks; n > 0; n--)                     \
+            action;                                                           \
+        if (attached)                                                         \
+            GC_unregister_my_thread();                                        \
     }
-    memset(blocks, 0, sizeof(blocks));
-    GC_gcollect();
+
+RUN(run, bench_touch(GC_malloc(size)))
+RUN(run_atomic, bench_touch(memset(GC_malloc_atomic(size), 0, size)))
+
+static void GC_CALLBACK
+finalized(void *object, void *data)
+{
+    (void)object;
+    (void)data;
 }
+
+static const struct GC_finalizer_closure closure = {finalized, NULL};
+
+RUN(run_finalized, bench_touch(GC_finalized_malloc(size, &closure)))
+
+static void
+alloc_and_free(size_t size)
+{
+    void *block = GC_malloc(size);
+
+    bench_touch(block);
+    GC_free(block);
+}
+
+RUN(run_free, alloc_and_free(size))
+
+/* --- Deaths that are told --- */
 
 struct handle {
     void *block;
 };
 
-static void
+static void GC_CALLBACK
 handle_dead(void *object, void *data)
 {
     struct handle *handle = object;
@@ -59,22 +101,21 @@ handle_dead(void *object, void *data)
     free(handle->block);
 }
 
-void
-peer_libgc_run_handle(size_t loops)
+static void
+handle_new(size_t size)
 {
-    while (loops-- > 0) {
-        struct handle *handle = GC_malloc_atomic(sizeof(*handle));
+    struct handle *handle = GC_malloc_atomic(sizeof(*handle));
 
-        handle->block = calloc(1, PEER_BLOCK);
-        GC_register_finalizer_no_order(handle, handle_dead, NULL, NULL, NULL);
-        bench_touch(handle->block);
-    }
-    GC_gcollect();
+    handle->block = calloc(1, size);
+    GC_register_finalizer_no_order(handle, handle_dead, NULL, NULL, NULL);
+    bench_touch(handle->block);
 }
+
+RUN(run_handle, handle_new(size))
 
 static size_t dead;
 
-static void
+static void GC_CALLBACK
 note_dead(void *object, void *data)
 {
     (void)object;
@@ -82,39 +123,26 @@ note_dead(void *object, void *data)
     dead++;
 }
 
-/* The second collection frees what the first one's finalizers brought back. */
-void
-peer_libgc_run_finalizer(size_t loops)
+static void
+finalizer_new(size_t size, bool undone)
 {
-    while (loops-- > 0) {
-        void *block = GC_malloc(PEER_BLOCK);
+    void *block = GC_malloc(size);
 
-        GC_register_finalizer_no_order(block, note_dead, NULL, NULL, NULL);
-        bench_touch(block);
-    }
-    GC_gcollect();
-    GC_gcollect();
-}
-
-void
-peer_libgc_run_finalizer_undone(size_t loops)
-{
-    while (loops-- > 0) {
-        void *block = GC_malloc(PEER_BLOCK);
-
-        GC_register_finalizer_no_order(block, note_dead, NULL, NULL, NULL);
-        bench_touch(block);
+    GC_register_finalizer_no_order(block, note_dead, NULL, NULL, NULL);
+    bench_touch(block);
+    if (undone)
         GC_register_finalizer_no_order(block, NULL, NULL, NULL, NULL);
-    }
-    GC_gcollect();
 }
+
+RUN(run_finalizer, finalizer_new(size, false))
+RUN(run_finalizer_undone, finalizer_new(size, true))
 
 /* Slots in memory that is not scanned, used in turn. */
 static void **slots;
 static size_t slots_size;
 
 void
-peer_libgc_run_link(size_t loops)
+peer_libgc_run_link(const struct bench_work *work, size_t loops)
 {
     if (slots_size < loops) {
         free(slots);
@@ -122,7 +150,7 @@ peer_libgc_run_link(size_t loops)
         slots_size = loops;
     }
     for (size_t i = 0; i < loops; i++) {
-        void *block = GC_malloc(PEER_BLOCK);
+        void *block = GC_malloc(work->size);
 
         bench_touch(block);
         slots[i] = (void *)GC_HIDE_POINTER(block);
@@ -136,10 +164,28 @@ peer_libgc_run_link(size_t loops)
     }
 }
 
+/* --- A live heap --- */
+
+static void **first; /* of the list */
+
 void
-peer_libgc_end_link(void)
+peer_libgc_fill(size_t count, size_t size)
 {
-    free(slots);
-    slots = NULL;
-    slots_size = 0;
+    while (count-- > 0) {
+        void **block = bench_need(GC_malloc(size), "GC_malloc");
+
+        *block = first;
+        first = block;
+    }
+}
+
+static void **table;
+
+void
+peer_libgc_fill_atomic(size_t count, size_t size)
+{
+    table = bench_need(GC_malloc(count * sizeof *table), "GC_malloc");
+    for (size_t i = 0; i < count; i++)
+        bench_touch(
+            table[i] = bench_need(GC_malloc_atomic(size), "GC_malloc_atomic"));
 }
