@@ -10,9 +10,11 @@
 #include "os.h"
 #include "thread.h"
 
-/* What a thread keeps of a class: bytes in a magazine, and blocks at least. */
+/* What a thread keeps of a class: bytes in a magazine, and blocks at least and
+ * at most. */
 #define MAGAZINE_BYTES ((uint32_t)8 * 1024)
 #define MAGAZINE_LEAST 2u
+#define MAGAZINE_MOST 128u
 
 /* Blocks of whole pages can become others at once if they are given back: the
  * depot keeps so many bytes of them. */
@@ -22,7 +24,7 @@ static struct {
     pthread_mutex_t lock;
     _Atomic uint64_t cycle; /* collections by then; else all is stale */
     _Atomic(struct magazine *) full[SIZECLASSES];
-    struct magazine *empty;
+    struct magazine *empty[SIZECLASSES];
     size_t pages; /* bytes in classes of whole pages */
     _Atomic size_t count, bytes;
 } depot = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -53,7 +55,7 @@ bin_room(unsigned class)
 
     if (room < MAGAZINE_LEAST)
         return MAGAZINE_LEAST;
-    return room < MAGAZINE_SLOTS ? room : MAGAZINE_SLOTS;
+    return room < MAGAZINE_MOST ? room : MAGAZINE_MOST;
 }
 
 /* Blocks came from the collector, or are left to it: negative. */
@@ -90,22 +92,23 @@ depot_count(unsigned class, size_t blocks)
 }
 
 static void
-depot_put_empty(struct magazine *magazine)
+depot_put_empty(unsigned class, struct magazine *magazine)
 {
     atomic_store(&magazine->count, 0);
-    magazine->next = depot.empty;
-    depot.empty = magazine;
+    magazine->next = depot.empty[class];
+    depot.empty[class] = magazine;
 }
 
 static struct magazine *
-depot_get_empty(void)
+depot_get_empty(unsigned class)
 {
-    struct magazine *magazine = depot.empty;
+    struct magazine *magazine = depot.empty[class];
 
     if (magazine != NULL)
-        depot.empty = magazine->next;
+        depot.empty[class] = magazine->next;
     else
-        magazine = arenap_os_meta(sizeof *magazine);
+        magazine = arenap_os_meta(sizeof *magazine
+                                  + bin_room(class) * sizeof(void *));
     return magazine;
 }
 
@@ -142,7 +145,7 @@ depot_refresh(struct thread *self)
         while ((magazine = depot_get(class)) != NULL) {
             count_taken(self, class,
                         (size_t)0 - atomic_load(&magazine->count));
-            depot_put_empty(magazine);
+            depot_put_empty(class, magazine);
         }
     atomic_store(&depot.cycle, now);
 }
@@ -161,12 +164,12 @@ depot_unlock(void)
 }
 
 static struct magazine *
-magazine_make(struct thread *self)
+magazine_make(struct thread *self, unsigned class)
 {
     struct magazine *magazine;
 
     depot_lock(self);
-    magazine = depot_get_empty();
+    magazine = depot_get_empty(class);
     depot_unlock();
     return magazine;
 }
@@ -222,7 +225,7 @@ bin_open(struct thread *self, unsigned class)
 
     if (ARENA_LIKELY(atomic_load(&bin->slot) != NULL))
         return true;
-    magazine = magazine_make(self);
+    magazine = magazine_make(self, class);
     if (magazine == NULL)
         return false;
     self->bins.used = true;
@@ -263,7 +266,7 @@ bin_load_from_depot(struct thread *self, unsigned class)
         empty = magazine_of(atomic_load(&bin->slot));
         atomic_store(&bin->slot, full->slot);
         atomic_store(&bin->count, count);
-        depot_put_empty(empty);
+        depot_put_empty(class, empty);
         loaded = arenap_collector_cycle() == atomic_load(&depot.cycle);
         if (!loaded) {
             atomic_store(&bin->count, 0);
@@ -284,7 +287,7 @@ bin_unload_to_depot(struct thread *self, unsigned class)
 
     depot_lock(self);
     if (class <= SIZECLASS_SMALL || depot.pages < DEPOT_PAGES)
-        empty = depot_get_empty();
+        empty = depot_get_empty(class);
     if (empty != NULL) {
         atomic_store(&full->count, atomic_load(&bin->count));
         depot_put(class, spare);
@@ -296,7 +299,7 @@ bin_unload_to_depot(struct thread *self, unsigned class)
             depot_get(class);
             count_taken(self, class,
                         (size_t)0 - atomic_load(&spare->count));
-            depot_put_empty(spare);
+            depot_put_empty(class, spare);
         }
     }
     depot_unlock();
@@ -317,13 +320,14 @@ bin_unload(struct bin *bin)
 }
 
 static bool
-bin_has_spare(struct thread *self, struct bin *bin)
+bin_has_spare(struct thread *self, unsigned class)
 {
+    struct bin *bin = &self->bins.class[class];
     struct magazine *spare;
 
     if (atomic_load(&bin->spare) != NULL)
         return true;
-    spare = magazine_make(self);
+    spare = magazine_make(self, class);
     atomic_store(&bin->spare, spare);
     return spare != NULL;
 }
@@ -339,7 +343,7 @@ arenap_magazine_make_room(struct thread *self, unsigned class)
     bins_refresh(self);
     if (atomic_load(&bin->count) < atomic_load(&bin->room))
         return true;
-    if (!bin_has_spare(self, bin))
+    if (!bin_has_spare(self, class))
         return false;
     if (atomic_load(&atomic_load(&bin->spare)->count) != 0)
         return bin_unload_to_depot(self, class);
@@ -401,7 +405,7 @@ bin_load_list(struct thread *self, unsigned class, void **first)
 
     count = atomic_load(&loaded->count);
     atomic_store(&bin->count, count);
-    if (rest != NULL && bin_has_spare(self, bin)
+    if (rest != NULL && bin_has_spare(self, class)
         && atomic_load(&atomic_load(&bin->spare)->count) == 0) {
         list_load(rest, atomic_load(&bin->spare), room, class);
         count += atomic_load(&atomic_load(&bin->spare)->count);
@@ -513,7 +517,7 @@ depot_take_over(struct thread *self, unsigned class,
         return;
     }
     count_taken(self, class, (size_t)0 - count);
-    depot_put_empty(magazine);
+    depot_put_empty(class, magazine);
 }
 
 static void
