@@ -34,7 +34,7 @@
 
 /* Idle blocks can be used for others only after a collection: it is due when
  * there are so many bytes of them, and half of the heap is. */
-#define HEAP_IDLE ((size_t)16 << 20)
+#define HEAP_IDLE ((size_t)4 << 20)
 
 /* From here on realloc takes more than is asked for. */
 #define HEAP_ROOMY ((size_t)256 << 10)
@@ -89,7 +89,7 @@ heap_update(size_t more)
     size_t charged = atomic_load(&heap.charged);
     size_t idle = arenap_magazine_idle();
 
-    if (ARENA_UNLIKELY(idle >= HEAP_IDLE && idle >= in_use / 2)
+    if (ARENA_UNLIKELY(idle >= HEAP_IDLE && idle >= in_use / 4)
         && arenap_budget_may_collect())
         arenap_cleaner_collect();
     if (goal > charged) {
