@@ -26,6 +26,7 @@
 #include "roots.h"
 #include "scope.h"
 #include "sizeclass.h"
+#include "slab.h"
 #include "thread.h"
 #include "usage.h"
 
@@ -359,16 +360,19 @@ heap_give(struct thread *self, void *base, size_t size, uint64_t cycle)
     unsigned class = arenap_sizeclass_exact(size);
 
     if (arenap_magazine_make_room(self, class)) {
-        arenap_blockmap_set((uintptr_t)base, cycle, class);
+        if (!arenap_sizeclass_is_tiled(class))
+            arenap_blockmap_set((uintptr_t)base, cycle, class);
         if (arenap_magazine_push(&self->bins, class, base))
             return;
     }
-    /* Its pages may be others' at once. */
-    if (size > SIZECLASS_SMALL_LAST)
-        arenap_blockmap_set((uintptr_t)base, cycle, SIZECLASS_NONE);
     arenap_count(&self->heap.requested, (size_t)0 - size);
     arenap_count(&self->heap.count, (size_t)0 - 1);
     ((uintptr_t *)base)[1] = arenap_magazine_sign(base);
+    if (arenap_slab_free(base))
+        return;
+    /* Its pages may be others' at once. */
+    if (size > SIZECLASS_SMALL_LAST)
+        arenap_blockmap_set((uintptr_t)base, cycle, SIZECLASS_NONE);
     arenap_collector_free(base);
 }
 

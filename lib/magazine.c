@@ -8,6 +8,7 @@
 #include "collector.h"
 #include "magazine.h"
 #include "os.h"
+#include "slab.h"
 #include "thread.h"
 
 /* What a thread keeps of a class: bytes in a magazine, and blocks at least and
@@ -426,7 +427,8 @@ fill_one(struct thread *self, unsigned class)
 
     if (block == NULL)
         return NULL;
-    if (arenap_collector_size(block) == arenap_sizeclass[class].bytes)
+    if (!arenap_sizeclass_is_tiled(class)
+        && arenap_collector_size(block) == arenap_sizeclass[class].bytes)
         arenap_blockmap_set((uintptr_t)block, cycle, class);
     return count_single(self, block);
 }
@@ -459,6 +461,9 @@ arenap_magazine_fill(struct thread *self, unsigned class)
     if (arenap_sizeclass[class].bytes <= ALLOC_PAGE_LAST
         && bins_allowed(self) && bin_open(self, class))
         block = fill_page(self, class);
+    else if (arenap_sizeclass_is_tiled(class)
+             && (block = arenap_slab_alloc(self, class)) != NULL)
+        count_taken(self, class, 1);
     return block != NULL ? block : fill_one(self, class);
 }
 
