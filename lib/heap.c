@@ -88,7 +88,7 @@ heap_update(size_t more)
 {
     size_t in_use = heap_in_use(), goal = in_use + more;
     size_t charged = atomic_load(&heap.charged);
-    size_t idle = arenap_magazine_idle();
+    size_t idle = arenap_magazine_idle() + arenap_slab_idle();
 
     if (ARENA_UNLIKELY(idle >= HEAP_IDLE && idle >= in_use / 4)
         && arenap_budget_may_collect())
@@ -370,6 +370,7 @@ heap_give(struct thread *self, void *base, size_t size, uint64_t cycle)
     ((uintptr_t *)base)[1] = arenap_magazine_sign(base);
     if (arenap_slab_free(base))
         return;
+    arenap_slab_gone(class);
     /* Its pages may be others' at once. */
     if (size > SIZECLASS_SMALL_LAST)
         arenap_blockmap_set((uintptr_t)base, cycle, SIZECLASS_NONE);

@@ -14,19 +14,14 @@
 /* What a thread keeps of a class: bytes in a magazine, and blocks at least and
  * at most. */
 #define MAGAZINE_BYTES ((uint32_t)8 * 1024)
-#define MAGAZINE_LEAST 2u
+#define MAGAZINE_LEAST 1u
 #define MAGAZINE_MOST 128u
-
-/* Blocks of whole pages can become others at once if they are given back: the
- * depot keeps so many bytes of them. */
-#define DEPOT_PAGES ((size_t)256 << 10)
 
 static struct {
     pthread_mutex_t lock;
     _Atomic uint64_t cycle; /* collections by then; else all is stale */
     _Atomic(struct magazine *) full[SIZECLASSES];
     struct magazine *empty[SIZECLASSES];
-    size_t pages; /* bytes in classes of whole pages */
     _Atomic size_t count, bytes;
 } depot = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -88,8 +83,6 @@ depot_count(unsigned class, size_t blocks)
 
     atomic_store(&depot.count, atomic_load(&depot.count) + blocks);
     atomic_store(&depot.bytes, atomic_load(&depot.bytes) + bytes);
-    if (class > SIZECLASS_SMALL)
-        depot.pages += bytes;
 }
 
 static void
@@ -278,17 +271,19 @@ bin_load_from_depot(struct thread *self, unsigned class)
     return loaded;
 }
 
-/* Both are full: the spare one goes to the depot. */
+/* Both are full: the spare one goes to the depot; but not with blocks of
+ * pages, which can become others at once if they are given back. */
 static bool
 bin_unload_to_depot(struct thread *self, unsigned class)
 {
     struct bin *bin = &self->bins.class[class];
     struct magazine *full = magazine_of(atomic_load(&bin->slot));
-    struct magazine *spare = atomic_load(&bin->spare), *empty = NULL;
+    struct magazine *spare = atomic_load(&bin->spare), *empty;
 
+    if (class > SIZECLASS_SMALL)
+        return false;
     depot_lock(self);
-    if (class <= SIZECLASS_SMALL || depot.pages < DEPOT_PAGES)
-        empty = depot_get_empty(class);
+    empty = depot_get_empty(class);
     if (empty != NULL) {
         atomic_store(&full->count, atomic_load(&bin->count));
         depot_put(class, spare);

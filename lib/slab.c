@@ -17,13 +17,14 @@
 #define SLAB_BLOCKS TILES_PER_PAGE
 #define SLAB_PAGES_MOST 16
 
-/* A class has its first blocks as pages: a slab for one would take more. */
-#define CLASS_FIRST 8
+/* A class has so many blocks as pages first: slabs for a few would take more,
+ * and pages can be used for other blocks as soon as they are free. */
+#define CLASS_FIRST 256
 
 /* Pages that do not follow each other, until the search is given up; and how
  * many blocks are taken as pages before the next one. */
-#define STRAY_PAGES 4
-#define REST_BLOCKS 64
+#define STRAY_PAGES 16
+#define REST_BLOCKS 16
 
 struct slab {
     struct slab *next;      /* of its class */
@@ -41,9 +42,10 @@ static struct {
     bool lost;      /* there was one of which we do not: none is known */
     struct slab *slab[SIZECLASSES], *room[SIZECLASSES];
     struct slab *spare; /* records without pages */
-    /* Not exact: threads count at once. */
-    _Atomic unsigned alone[SIZECLASSES]; /* blocks that were had as pages */
-    _Atomic unsigned rest;
+    _Atomic size_t idle; /* bytes of free blocks */
+    _Atomic bool has[SIZECLASSES];     /* slabs */
+    _Atomic size_t alone[SIZECLASSES]; /* blocks that were had as pages */
+    _Atomic unsigned rest; /* not exact: threads count at once */
 } slabs;
 
 /* --- Slabs --- */
@@ -71,6 +73,23 @@ slab_enter(struct slab *slab, bool there)
 {
     for (uintptr_t page = slab->lo; page < slab_end(slab); page += ARENA_PAGE)
         arenap_blockmap_set_slab(page, there ? slab : NULL);
+}
+
+/* Its blocks with these bits are free, or are not any more. */
+static void
+slab_release(struct slab *slab, unsigned bits)
+{
+    slab->free |= (uint8_t)bits;
+    atomic_fetch_add(&slabs.idle,
+                     (size_t)__builtin_popcount(bits) * slab->bytes);
+}
+
+static void
+slab_claim(struct slab *slab, unsigned bits)
+{
+    slab->free &= (uint8_t)~bits;
+    atomic_fetch_sub(&slabs.idle,
+                     (size_t)__builtin_popcount(bits) * slab->bytes);
 }
 
 static void
@@ -117,6 +136,7 @@ class_retire(unsigned class)
         slab->has_room = false;
         if (slab->free == all_blocks(slab) && slab_is_unmarked(slab)) {
             *link = slab->next;
+            slab_claim(slab, slab->free);
             slab_enter(slab, false);
             slab->next = slabs.spare;
             slabs.spare = slab;
@@ -131,8 +151,13 @@ class_retire(unsigned class)
 void
 arenap_slab_marked(void)
 {
-    for (unsigned class = 0; class < SIZECLASSES; class++)
+    for (unsigned class = 0; class < SIZECLASSES; class++) {
         class_retire(class);
+        atomic_store(&slabs.has[class], slabs.slab[class] != NULL);
+        /* Who knows how many of them are left. */
+        atomic_store(&slabs.alone[class],
+                     atomic_load(&slabs.alone[class]) / 2);
+    }
 }
 
 /* What the sweep leaves alone it marks.  So it is now that those are known
@@ -161,7 +186,7 @@ slab_sweep(struct slab *slab)
         if ((slab->free & bit) != 0
             || ((slab->dead & bit) == 0 && arenap_collector_is_marked(block)))
             continue;
-        slab->free |= bit;
+        slab_release(slab, bit);
         block[1] = arenap_magazine_sign(block);
     }
     slab->dead = 0;
@@ -193,7 +218,7 @@ take_locked(void *class)
     if (slab == NULL)
         return NULL;
     index = (unsigned)__builtin_ctz(slab->free);
-    slab->free &= (uint8_t)(slab->free - 1);
+    slab_claim(slab, 1u << index);
     if (slab->free == 0) {
         slab->has_room = false;
         *room = slab->next_room;
@@ -206,8 +231,7 @@ free_locked(void *block)
 {
     struct slab *slab = arenap_blockmap_slab((uintptr_t)block);
 
-    slab->free |=
-        (uint8_t)(1u << ((uintptr_t)block - slab->lo) / slab->bytes);
+    slab_release(slab, 1u << ((uintptr_t)block - slab->lo) / slab->bytes);
     slab_offer(slab);
     return NULL;
 }
@@ -308,8 +332,8 @@ slab_add(void *context)
     slab->bytes = bytes;
     slab->class = (uint8_t)run->class;
     slab->blocks = (uint8_t)(run->pages * ARENA_PAGE / bytes);
-    slab->free = all_blocks(slab);
-    slab->dead = 0;
+    slab->free = slab->dead = 0;
+    slab_release(slab, all_blocks(slab));
     slab->has_room = false;
     slab->next = slabs.slab[run->class];
     for (unsigned i = 0; i < slab->blocks; i++) {
@@ -318,6 +342,7 @@ slab_add(void *context)
         block[1] = arenap_magazine_sign(block);
     }
     slabs.slab[run->class] = slab;
+    atomic_store(&slabs.has[run->class], true);
     slab_enter(slab, true);
     slab_offer(slab);
     return NULL;
@@ -349,7 +374,8 @@ slab_is_due(unsigned class)
 
     if (rest != 0)
         atomic_store(&slabs.rest, rest - 1);
-    return atomic_fetch_add(&slabs.alone[class], 1) >= CLASS_FIRST
+    return (atomic_load(&slabs.has[class])
+            || atomic_load(&slabs.alone[class]) >= CLASS_FIRST)
            && rest == 0;
 }
 
@@ -369,5 +395,23 @@ arenap_slab_alloc(struct thread *self, unsigned class)
     }
     if (block != NULL)
         memset(block, 0, arenap_sizeclass[class].bytes);
+    else
+        atomic_fetch_add(&slabs.alone[class], 1);
     return block;
+}
+
+void
+arenap_slab_gone(unsigned class)
+{
+    size_t alone = atomic_load(&slabs.alone[class]);
+
+    if (arenap_sizeclass_is_tiled(class) && alone != 0)
+        atomic_compare_exchange_strong(&slabs.alone[class], &alone,
+                                       alone - 1);
+}
+
+size_t
+arenap_slab_idle(void)
+{
+    return atomic_load_explicit(&slabs.idle, memory_order_relaxed);
 }

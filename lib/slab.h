@@ -35,6 +35,12 @@ void *arenap_slab_alloc(struct thread *self, unsigned class);
 /* Give a block back, which is signed as free.  False: it is not of tiles. */
 bool arenap_slab_free(void *base);
 
+/* A block of a class that was taken as pages is given back. */
+void arenap_slab_gone(unsigned class);
+
+/* Bytes of free blocks. */
+size_t arenap_slab_idle(void);
+
 /* --- For collector.c, which has its lock --- */
 
 /* All is marked.  Pages of empty slabs are left to the sweep. */
