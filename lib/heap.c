@@ -43,6 +43,10 @@
 /* From here on calloc gives pages back instead of clearing them. */
 #define HEAP_CLEAR ((size_t)1 << 20)
 
+/* From here on a block's pages are given back when it is freed, as libc's
+ * malloc does: arrays that grow leave places too small for the next one. */
+#define HEAP_HUGE ((size_t)128 << 10)
+
 /* --- Accounting --- */
 
 static struct {
@@ -352,6 +356,22 @@ heap_alloc_aligned(size_t align, size_t size)
     return block;
 }
 
+/* Give the pages of a huge block back, and leave the block as it is.  But if
+ * such blocks come and go, that would cost more than it is worth: no more than
+ * some times of what is in use until the next collection. */
+static void
+give_pages(void *base, size_t size)
+{
+    static _Atomic uint64_t since;
+    static _Atomic size_t given;
+    uint64_t cycle = arenap_collector_cycle();
+
+    if (atomic_exchange(&since, cycle) != cycle)
+        atomic_store(&given, 0);
+    if (atomic_fetch_add(&given, size) / 4 < arenap_collector_in_use())
+        arenap_os_clear(base, size);
+}
+
 /* Put a block at hand, or give it back to the collector, which said in cycle
  * that it is one of the heap. */
 static void
@@ -367,6 +387,8 @@ heap_give(struct thread *self, void *base, size_t size, uint64_t cycle)
     }
     arenap_count(&self->heap.requested, (size_t)0 - size);
     arenap_count(&self->heap.count, (size_t)0 - 1);
+    if (size >= HEAP_HUGE)
+        give_pages(base, size);
     ((uintptr_t *)base)[1] = arenap_magazine_sign(base);
     if (arenap_slab_free(base))
         return;
