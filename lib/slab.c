@@ -43,6 +43,7 @@ static struct {
     struct slab *slab[SIZECLASSES], *room[SIZECLASSES];
     struct slab *spare; /* records without pages */
     _Atomic size_t idle; /* bytes of free blocks */
+    _Atomic size_t left; /* of these, after the last collection */
     _Atomic bool has[SIZECLASSES];     /* slabs */
     _Atomic size_t alone[SIZECLASSES]; /* blocks that were had as pages */
     _Atomic unsigned rest; /* not exact: threads count at once */
@@ -205,6 +206,7 @@ arenap_slab_swept(uint64_t cycle)
     for (unsigned class = 0; class < SIZECLASSES && !slabs.lost; class++)
         for (struct slab *s = slabs.slab[class]; s != NULL; s = s->next)
             slab_sweep(s);
+    atomic_store(&slabs.left, atomic_load(&slabs.idle));
 }
 
 /* --- Taking and giving --- */
@@ -413,5 +415,8 @@ arenap_slab_gone(unsigned class)
 size_t
 arenap_slab_idle(void)
 {
-    return atomic_load_explicit(&slabs.idle, memory_order_relaxed);
+    size_t idle = atomic_load_explicit(&slabs.idle, memory_order_relaxed);
+    size_t left = atomic_load_explicit(&slabs.left, memory_order_relaxed);
+
+    return idle > left ? idle - left : 0;
 }

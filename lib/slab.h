@@ -38,7 +38,8 @@ bool arenap_slab_free(void *base);
 /* A block of a class that was taken as pages is given back. */
 void arenap_slab_gone(unsigned class);
 
-/* Bytes of free blocks. */
+/* Bytes of blocks that became free since the last collection: what is between
+ * blocks in use, another one would not set free either. */
 size_t arenap_slab_idle(void);
 
 /* --- For collector.c, which has its lock --- */

@@ -230,6 +230,25 @@ START_TEST(test_freed_again_is_refused)
 }
 END_TEST
 
+/* Free blocks that no collection can give back are no reason for one. */
+START_TEST(test_blocks_between_others_are_not_collected_for)
+{
+    static char *volatile blocks[8000];
+    uint64_t before;
+
+    for (size_t i = 0; i < LENGTH(blocks); i++)
+        blocks[i] = arena_malloc(SIZE);
+    for (size_t i = 0; i < LENGTH(blocks); i++)
+        if (i % 8 != 0)
+            arena_free(blocks[i]);
+    collect_times(1);
+    before = arenap_collector_count();
+    for (size_t i = 0; i < LENGTH(blocks); i++)
+        blocks[i] = arena_malloc(1300);
+    ck_assert_uint_le(arenap_collector_count(), before + 2);
+}
+END_TEST
+
 /* Threads that take and give all sorts of sizes while others collect. */
 static void *
 churn_main(void *seed)
@@ -285,6 +304,7 @@ slab_suite(void)
     tcase_add_test(blocks, test_block_keeps_what_its_last_tile_points_to);
     tcase_add_test(blocks, test_pages_of_empty_slabs_are_given_back);
     tcase_add_test(blocks, test_freed_again_is_refused);
+    tcase_add_test(blocks, test_blocks_between_others_are_not_collected_for);
     tcase_add_test(blocks, test_contents_stay_in_many_threads);
     suite_add_tcase(suite, blocks);
     return suite;
