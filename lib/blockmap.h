@@ -9,6 +9,8 @@
  * collection.  Blocks of whole pages, which arena_free gives back at once, are
  * taken out.
  *
+ * Pages of a slab (slab.h) name that, for as long as it is there.
+ *
  * Entries are read and written without a lock, a word each; tables are never
  * freed.
  */
@@ -21,6 +23,7 @@
 #define BLOCKMAP_LEAF_BITS 17
 #define BLOCKMAP_ROOT_BITS 18
 #define BLOCKMAP_CLASS_BITS 8
+#define BLOCKMAP_IS_SLAB ((uint64_t)1 << 63) /* of an entry; no cycle has it */
 
 typedef _Atomic uint64_t blockmap_slot;
 
@@ -62,6 +65,29 @@ arenap_blockmap_get(uintptr_t address, uint64_t cycle)
                ? entry & (((unsigned)1 << BLOCKMAP_CLASS_BITS) - 1)
                : 0;
 }
+
+struct slab;
+
+/* The slab that has the page; or NULL. */
+static inline struct slab *
+arenap_blockmap_slab(uintptr_t address)
+{
+    blockmap_slot *slot = arenap_blockmap_slot(address);
+    uint64_t entry;
+
+    if (ARENA_UNLIKELY(slot == NULL))
+        return NULL;
+    entry = atomic_load_explicit(slot, memory_order_acquire);
+    return ARENA_UNLIKELY((entry & BLOCKMAP_IS_SLAB) != 0)
+               ? (struct slab *)(uintptr_t)(entry & ~BLOCKMAP_IS_SLAB)
+               : NULL;
+}
+
+/* Have a table for a page.  False: there is no memory. */
+bool arenap_blockmap_prepare(uintptr_t address);
+
+/* Enter a slab, or none.  There is a table. */
+void arenap_blockmap_set_slab(uintptr_t address, struct slab *slab);
 
 /* Enter a page; without memory for a table it is just not known. */
 void arenap_blockmap_set(uintptr_t address, uint64_t cycle, unsigned class);

@@ -10,6 +10,7 @@
  *       Bit 3 of word 0 says that the block is in use: links of free lists
  *       are multiples of 16, and the collector marks from blocks with bits 0
  *       or 1 set only, so cycles die.
+ *   BLOCK_TILE  searched by a procedure of ours; see slab.h.
  *   BLOCK_CHUNK, _TRACED, BLOCK_WITNESS   more than half a page, which the
  *       collector sweeps at once in any case.
  */
@@ -17,6 +18,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -47,6 +49,7 @@
 #include "payload.h"
 #include "phantom.h"
 #include "roots.h"
+#include "slab.h"
 #include "stop.h"
 #include "thread.h"
 #include "trace.h"
@@ -56,6 +59,8 @@ enum collector_state { NOT_STARTED, STARTED, UNUSABLE };
 /* More ranges than this are marked from one by one: the collector's stack of
  * ranges is bounded. */
 #define PUSHES_AT_ONCE 1000
+
+#define BLOCK_KINDS_MOST UINT_MAX /* no kind of the collector's */
 
 /* What the heap begins with; and for a program that knows nothing of it, and
  * is to stay small if it leaks. */
@@ -68,6 +73,8 @@ static struct {
     const char *reason; /* of UNUSABLE */
     unsigned kind[BLOCK_KINDS];
     unsigned heap_large; /* BLOCK_HEAP larger than any class */
+    bool has_tiles;
+    bool paced; /* by us */
     size_t heap_first;
     unsigned pushes; /* in this collection */
     bool began;      /* this collection has called our first hook */
@@ -272,6 +279,24 @@ arenap_collector_mark(const void *base)
     GC_set_mark_bit(base);
 }
 
+bool
+arenap_collector_is_marked(const void *base)
+{
+    return GC_is_marked(base) != 0;
+}
+
+bool
+arenap_collector_has_tiles(void)
+{
+    return collector.has_tiles;
+}
+
+void *
+arenap_collector_locked(void *(*function)(void *), void *context)
+{
+    return GC_call_with_alloc_lock(function, context);
+}
+
 void
 arenap_collector_push_now(const void *lo, const void *hi)
 {
@@ -379,6 +404,51 @@ kind_use(enum block kind)
     (void)GC_generic_malloc(1, (int)collector.kind[kind]);
 }
 
+/* From a tile to those beside it in its block; and what it points to. */
+static struct GC_ms_entry *
+tile_mark(GC_word *tile, struct GC_ms_entry *top, struct GC_ms_entry *limit,
+          GC_word unused)
+{
+    uintptr_t at = (uintptr_t)tile, base;
+    size_t size;
+
+    (void)unused;
+    if (arenap_slab_find(at, &base, &size)) {
+        if (arenap_magazine_is_free((void *)base))
+            return top;
+        if (at != base)
+            top = GC_mark_and_push((void *)(at - TILE_BYTES), top, limit,
+                                   NULL);
+        if (at + TILE_BYTES != base + size)
+            top = GC_mark_and_push((void *)(at + TILE_BYTES), top, limit,
+                                   NULL);
+    }
+    for (size_t i = 0; i < TILE_BYTES / sizeof *tile; i++)
+        top = GC_MARK_AND_PUSH((void *)tile[i], top, limit,
+                               (void **)(tile + i));
+    return top;
+}
+
+static int GC_CALLBACK
+tile_dead(void *tile)
+{
+    return arenap_slab_keep(tile);
+}
+
+static void GC_CALLBACK collection_event(GC_EventType event);
+
+/* The collector has room for few kinds, which a host program may need. */
+static void
+tiles_make(void)
+{
+    collector.kind[BLOCK_TILE] = BLOCK_KINDS_MOST;
+    collector.has_tiles = GC_get_on_collection_event() == collection_event;
+    if (collector.has_tiles)
+        collector.kind[BLOCK_TILE] =
+            kind_make(GC_MAKE_PROC(GC_new_proc(tile_mark), 0), 0, 1,
+                      tile_dead, 0);
+}
+
 static void
 kinds_make(void)
 {
@@ -401,6 +471,7 @@ kinds_make(void)
     collector.heap_large = kind_make(GC_DS_LENGTH, 1, 0, NULL, 0);
     collector.kind[BLOCK_WITNESS] =
         kind_make(GC_DS_LENGTH, 0, 1, arenap_phantom_witness_dead, 0);
+    tiles_make();
     for (unsigned kind = 0; kind < BLOCK_LISTED; kind++)
         kind_use((enum block)kind);
     kind_use(BLOCK_HEAP);
@@ -455,7 +526,7 @@ pages_in_use(void)
 /* A program that frees what it uses gains nothing by a collection: then the
  * next one is due after twice as many bytes as live, else after two thirds.
  * The collector's lock is held. */
-static void GC_CALLBACK
+static void
 pace_event(GC_EventType event)
 {
     static size_t before;
@@ -467,14 +538,26 @@ pace_event(GC_EventType event)
             pages_in_use() > before - before / 4 ? 1 : 3);
 }
 
+/* The same. */
+static void GC_CALLBACK
+collection_event(GC_EventType event)
+{
+    if (event == GC_EVENT_RECLAIM_START)
+        arenap_slab_marked();
+    else if (event == GC_EVENT_RECLAIM_END)
+        arenap_slab_swept(GC_get_gc_no());
+    else if (collector.paced)
+        pace_event(event);
+}
+
 void
 arenap_collector_prepare(int suspend, int restart)
 {
     GC_set_suspend_signal(suspend);
     GC_set_thr_restart_signal(restart);
-    if (getenv("GC_FREE_SPACE_DIVISOR") == NULL
-        && GC_get_on_collection_event() == NULL)
-        GC_set_on_collection_event(pace_event);
+    collector.paced = getenv("GC_FREE_SPACE_DIVISOR") == NULL;
+    if (GC_get_on_collection_event() == NULL)
+        GC_set_on_collection_event(collection_event);
     collector.heap_first = HEAP_FIRST_UNKNOWING;
     /* Libraries' data is found with the mappings.  Going through the list of
      * libraries takes a lock of the loader's, which another thread may hold
@@ -814,7 +897,11 @@ arenap_collector_free(void *base)
 size_t
 arenap_collector_size(const void *base)
 {
-    return GC_size(base);
+    uintptr_t start;
+    size_t size;
+
+    return arenap_slab_find((uintptr_t)base, &start, &size) ? size
+                                                             : GC_size(base);
 }
 
 enum block
@@ -824,10 +911,16 @@ arenap_collector_find(const void *ptr, void **base, size_t *size)
         const void *in;
         void *out;
     } address = {ptr};
+    uintptr_t start;
     unsigned kind;
 
-    if (!arenap_collector_started()
-        || (*base = GC_base(address.out)) == NULL)
+    if (!arenap_collector_started())
+        return BLOCK_NONE;
+    if (arenap_slab_find((uintptr_t)ptr, &start, size)) {
+        *base = (void *)start;
+        return BLOCK_HEAP;
+    }
+    if ((*base = GC_base(address.out)) == NULL)
         return BLOCK_NONE;
     kind = (unsigned)GC_get_kind_and_size(*base, size);
     for (unsigned i = 0; i < BLOCK_KINDS; i++)

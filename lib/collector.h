@@ -26,6 +26,7 @@ enum block {
                                  * 0, 1 */
     BLOCK_CHUNK_TRACED,         /* as BLOCK_CHUNK, all words */
     BLOCK_HEAP,                 /* arena_malloc; all words */
+    BLOCK_TILE,                 /* part of a block of BLOCK_HEAP: slab.h */
     BLOCK_WITNESS,              /* tells of a collection by its death; none */
     BLOCK_KINDS,
     BLOCK_NONE = BLOCK_KINDS
@@ -157,6 +158,17 @@ void arenap_collector_stack_base(void *handle, uintptr_t base);
 
 /* Nothing in a range of the collector's memory is freed this time. */
 void arenap_collector_keep_all(uintptr_t lo, uintptr_t hi);
+
+/* --- For slab.c --- */
+
+/* Are there any?  Only for programs that know nothing of the collector. */
+bool arenap_collector_has_tiles(void);
+
+/* What a function returns that nothing collects meanwhile. */
+void *arenap_collector_locked(void *(*function)(void *), void *context);
+
+/* Has the last collection found the block, or the sweep left it? */
+bool arenap_collector_is_marked(const void *base);
 
 /* --- For magazine.c, while the collector marks --- */
 

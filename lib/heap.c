@@ -26,6 +26,7 @@
 #include "roots.h"
 #include "scope.h"
 #include "sizeclass.h"
+#include "slab.h"
 #include "thread.h"
 #include "usage.h"
 
@@ -34,13 +35,17 @@
 
 /* Idle blocks can be used for others only after a collection: it is due when
  * there are so many bytes of them, and half of the heap is. */
-#define HEAP_IDLE ((size_t)16 << 20)
+#define HEAP_IDLE ((size_t)4 << 20)
 
 /* From here on realloc takes more than is asked for. */
 #define HEAP_ROOMY ((size_t)256 << 10)
 
 /* From here on calloc gives pages back instead of clearing them. */
 #define HEAP_CLEAR ((size_t)1 << 20)
+
+/* From here on a block's pages are given back when it is freed, as libc's
+ * malloc does: arrays that grow leave places too small for the next one. */
+#define HEAP_HUGE ((size_t)128 << 10)
 
 /* --- Accounting --- */
 
@@ -87,9 +92,9 @@ heap_update(size_t more)
 {
     size_t in_use = heap_in_use(), goal = in_use + more;
     size_t charged = atomic_load(&heap.charged);
-    size_t idle = arenap_magazine_idle();
+    size_t idle = arenap_magazine_idle() + arenap_slab_idle();
 
-    if (ARENA_UNLIKELY(idle >= HEAP_IDLE && idle >= in_use / 2)
+    if (ARENA_UNLIKELY(idle >= HEAP_IDLE && idle >= in_use / 4)
         && arenap_budget_may_collect())
         arenap_cleaner_collect();
     if (goal > charged) {
@@ -351,6 +356,22 @@ heap_alloc_aligned(size_t align, size_t size)
     return block;
 }
 
+/* Give the pages of a huge block back, and leave the block as it is.  But if
+ * such blocks come and go, that would cost more than it is worth: no more than
+ * some times of what is in use until the next collection. */
+static void
+give_pages(void *base, size_t size)
+{
+    static _Atomic uint64_t since;
+    static _Atomic size_t given;
+    uint64_t cycle = arenap_collector_cycle();
+
+    if (atomic_exchange(&since, cycle) != cycle)
+        atomic_store(&given, 0);
+    if (atomic_fetch_add(&given, size) / 4 < arenap_collector_in_use())
+        arenap_os_clear(base, size);
+}
+
 /* Put a block at hand, or give it back to the collector, which said in cycle
  * that it is one of the heap. */
 static void
@@ -359,16 +380,22 @@ heap_give(struct thread *self, void *base, size_t size, uint64_t cycle)
     unsigned class = arenap_sizeclass_exact(size);
 
     if (arenap_magazine_make_room(self, class)) {
-        arenap_blockmap_set((uintptr_t)base, cycle, class);
+        if (!arenap_sizeclass_is_tiled(class))
+            arenap_blockmap_set((uintptr_t)base, cycle, class);
         if (arenap_magazine_push(&self->bins, class, base))
             return;
     }
+    arenap_count(&self->heap.requested, (size_t)0 - size);
+    arenap_count(&self->heap.count, (size_t)0 - 1);
+    if (size >= HEAP_HUGE)
+        give_pages(base, size);
+    ((uintptr_t *)base)[1] = arenap_magazine_sign(base);
+    if (arenap_slab_free(base))
+        return;
+    arenap_slab_gone(class);
     /* Its pages may be others' at once. */
     if (size > SIZECLASS_SMALL_LAST)
         arenap_blockmap_set((uintptr_t)base, cycle, SIZECLASS_NONE);
-    arenap_count(&self->heap.requested, (size_t)0 - size);
-    arenap_count(&self->heap.count, (size_t)0 - 1);
-    ((uintptr_t *)base)[1] = arenap_magazine_sign(base);
     arenap_collector_free(base);
 }
 

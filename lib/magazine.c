@@ -8,22 +8,20 @@
 #include "collector.h"
 #include "magazine.h"
 #include "os.h"
+#include "slab.h"
 #include "thread.h"
 
-/* What a thread keeps of a class: bytes in a magazine, and blocks at least. */
+/* What a thread keeps of a class: bytes in a magazine, and blocks at least and
+ * at most. */
 #define MAGAZINE_BYTES ((uint32_t)8 * 1024)
-#define MAGAZINE_LEAST 2u
-
-/* Blocks of whole pages can become others at once if they are given back: the
- * depot keeps so many bytes of them. */
-#define DEPOT_PAGES ((size_t)256 << 10)
+#define MAGAZINE_LEAST 1u
+#define MAGAZINE_MOST 128u
 
 static struct {
     pthread_mutex_t lock;
     _Atomic uint64_t cycle; /* collections by then; else all is stale */
     _Atomic(struct magazine *) full[SIZECLASSES];
-    struct magazine *empty;
-    size_t pages; /* bytes in classes of whole pages */
+    struct magazine *empty[SIZECLASSES];
     _Atomic size_t count, bytes;
 } depot = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -53,7 +51,7 @@ bin_room(unsigned class)
 
     if (room < MAGAZINE_LEAST)
         return MAGAZINE_LEAST;
-    return room < MAGAZINE_SLOTS ? room : MAGAZINE_SLOTS;
+    return room < MAGAZINE_MOST ? room : MAGAZINE_MOST;
 }
 
 /* Blocks came from the collector, or are left to it: negative. */
@@ -85,27 +83,26 @@ depot_count(unsigned class, size_t blocks)
 
     atomic_store(&depot.count, atomic_load(&depot.count) + blocks);
     atomic_store(&depot.bytes, atomic_load(&depot.bytes) + bytes);
-    if (class > SIZECLASS_SMALL)
-        depot.pages += bytes;
 }
 
 static void
-depot_put_empty(struct magazine *magazine)
+depot_put_empty(unsigned class, struct magazine *magazine)
 {
     atomic_store(&magazine->count, 0);
-    magazine->next = depot.empty;
-    depot.empty = magazine;
+    magazine->next = depot.empty[class];
+    depot.empty[class] = magazine;
 }
 
 static struct magazine *
-depot_get_empty(void)
+depot_get_empty(unsigned class)
 {
-    struct magazine *magazine = depot.empty;
+    struct magazine *magazine = depot.empty[class];
 
     if (magazine != NULL)
-        depot.empty = magazine->next;
+        depot.empty[class] = magazine->next;
     else
-        magazine = arenap_os_meta(sizeof *magazine);
+        magazine = arenap_os_meta(sizeof *magazine
+                                  + bin_room(class) * sizeof(void *));
     return magazine;
 }
 
@@ -142,7 +139,7 @@ depot_refresh(struct thread *self)
         while ((magazine = depot_get(class)) != NULL) {
             count_taken(self, class,
                         (size_t)0 - atomic_load(&magazine->count));
-            depot_put_empty(magazine);
+            depot_put_empty(class, magazine);
         }
     atomic_store(&depot.cycle, now);
 }
@@ -161,12 +158,12 @@ depot_unlock(void)
 }
 
 static struct magazine *
-magazine_make(struct thread *self)
+magazine_make(struct thread *self, unsigned class)
 {
     struct magazine *magazine;
 
     depot_lock(self);
-    magazine = depot_get_empty();
+    magazine = depot_get_empty(class);
     depot_unlock();
     return magazine;
 }
@@ -222,7 +219,7 @@ bin_open(struct thread *self, unsigned class)
 
     if (ARENA_LIKELY(atomic_load(&bin->slot) != NULL))
         return true;
-    magazine = magazine_make(self);
+    magazine = magazine_make(self, class);
     if (magazine == NULL)
         return false;
     self->bins.used = true;
@@ -263,7 +260,7 @@ bin_load_from_depot(struct thread *self, unsigned class)
         empty = magazine_of(atomic_load(&bin->slot));
         atomic_store(&bin->slot, full->slot);
         atomic_store(&bin->count, count);
-        depot_put_empty(empty);
+        depot_put_empty(class, empty);
         loaded = arenap_collector_cycle() == atomic_load(&depot.cycle);
         if (!loaded) {
             atomic_store(&bin->count, 0);
@@ -274,17 +271,19 @@ bin_load_from_depot(struct thread *self, unsigned class)
     return loaded;
 }
 
-/* Both are full: the spare one goes to the depot. */
+/* Both are full: the spare one goes to the depot; but not with blocks of
+ * pages, which can become others at once if they are given back. */
 static bool
 bin_unload_to_depot(struct thread *self, unsigned class)
 {
     struct bin *bin = &self->bins.class[class];
     struct magazine *full = magazine_of(atomic_load(&bin->slot));
-    struct magazine *spare = atomic_load(&bin->spare), *empty = NULL;
+    struct magazine *spare = atomic_load(&bin->spare), *empty;
 
+    if (class > SIZECLASS_SMALL)
+        return false;
     depot_lock(self);
-    if (class <= SIZECLASS_SMALL || depot.pages < DEPOT_PAGES)
-        empty = depot_get_empty();
+    empty = depot_get_empty(class);
     if (empty != NULL) {
         atomic_store(&full->count, atomic_load(&bin->count));
         depot_put(class, spare);
@@ -296,7 +295,7 @@ bin_unload_to_depot(struct thread *self, unsigned class)
             depot_get(class);
             count_taken(self, class,
                         (size_t)0 - atomic_load(&spare->count));
-            depot_put_empty(spare);
+            depot_put_empty(class, spare);
         }
     }
     depot_unlock();
@@ -317,13 +316,14 @@ bin_unload(struct bin *bin)
 }
 
 static bool
-bin_has_spare(struct thread *self, struct bin *bin)
+bin_has_spare(struct thread *self, unsigned class)
 {
+    struct bin *bin = &self->bins.class[class];
     struct magazine *spare;
 
     if (atomic_load(&bin->spare) != NULL)
         return true;
-    spare = magazine_make(self);
+    spare = magazine_make(self, class);
     atomic_store(&bin->spare, spare);
     return spare != NULL;
 }
@@ -339,7 +339,7 @@ arenap_magazine_make_room(struct thread *self, unsigned class)
     bins_refresh(self);
     if (atomic_load(&bin->count) < atomic_load(&bin->room))
         return true;
-    if (!bin_has_spare(self, bin))
+    if (!bin_has_spare(self, class))
         return false;
     if (atomic_load(&atomic_load(&bin->spare)->count) != 0)
         return bin_unload_to_depot(self, class);
@@ -401,7 +401,7 @@ bin_load_list(struct thread *self, unsigned class, void **first)
 
     count = atomic_load(&loaded->count);
     atomic_store(&bin->count, count);
-    if (rest != NULL && bin_has_spare(self, bin)
+    if (rest != NULL && bin_has_spare(self, class)
         && atomic_load(&atomic_load(&bin->spare)->count) == 0) {
         list_load(rest, atomic_load(&bin->spare), room, class);
         count += atomic_load(&atomic_load(&bin->spare)->count);
@@ -422,7 +422,8 @@ fill_one(struct thread *self, unsigned class)
 
     if (block == NULL)
         return NULL;
-    if (arenap_collector_size(block) == arenap_sizeclass[class].bytes)
+    if (!arenap_sizeclass_is_tiled(class)
+        && arenap_collector_size(block) == arenap_sizeclass[class].bytes)
         arenap_blockmap_set((uintptr_t)block, cycle, class);
     return count_single(self, block);
 }
@@ -455,6 +456,9 @@ arenap_magazine_fill(struct thread *self, unsigned class)
     if (arenap_sizeclass[class].bytes <= ALLOC_PAGE_LAST
         && bins_allowed(self) && bin_open(self, class))
         block = fill_page(self, class);
+    else if (arenap_sizeclass_is_tiled(class)
+             && (block = arenap_slab_alloc(self, class)) != NULL)
+        count_taken(self, class, 1);
     return block != NULL ? block : fill_one(self, class);
 }
 
@@ -513,7 +517,7 @@ depot_take_over(struct thread *self, unsigned class,
         return;
     }
     count_taken(self, class, (size_t)0 - count);
-    depot_put_empty(magazine);
+    depot_put_empty(class, magazine);
 }
 
 static void

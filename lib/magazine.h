@@ -24,12 +24,11 @@
 #include "internal.h"
 #include "sizeclass.h"
 
-#define MAGAZINE_SLOTS 128
-
+/* It has as many slots as the room of its class is. */
 struct magazine {
     struct magazine *next; /* in the depot */
     _Atomic uint32_t count; /* while it is not the one that is loaded */
-    void *slot[MAGAZINE_SLOTS];
+    void *slot[];
 };
 
 /* Of one class.  Without a magazine, room is 0.  Its size is a power of two,

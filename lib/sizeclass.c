@@ -12,6 +12,10 @@
 #define SMALL_4(bytes)                                                        \
     SMALL(bytes), SMALL((bytes) + 16), SMALL((bytes) + 32),                   \
         SMALL((bytes) + 48)
+#define TILES(tiles)                                                          \
+    {                                                                         \
+        0, (tiles) * 512, 0                                                   \
+    }
 #define PAGES(pages)                                                          \
     {                                                                         \
         1, (pages) * 4096, 0                                                  \
@@ -21,7 +25,9 @@ const struct sizeclass arenap_sizeclass[SIZECLASSES] = {
     {0, 0, 0},    SMALL_4(16),  SMALL_4(80),  SMALL_4(144), SMALL_4(208),
     SMALL_4(272), SMALL_4(336), SMALL_4(400), SMALL_4(464), SMALL(576),
     SMALL(672),   SMALL(816),   SMALL(1024),  SMALL(1360),  SMALL(2048),
-    PAGES(1),     PAGES(2),     PAGES(3),     PAGES(4),     PAGES(5),
+    TILES(5),     TILES(6),     TILES(7),     PAGES(1),     TILES(9),
+    TILES(10),    TILES(12),    TILES(14),    PAGES(2),     TILES(18),
+    TILES(20),    TILES(22),    PAGES(3),     PAGES(4),     PAGES(5),
     PAGES(6),     PAGES(7),     PAGES(8),
 };
 
@@ -38,6 +44,16 @@ const uint8_t
         TIMES_4(36), 36, TIMES_8(37), TIMES_8(37), TIMES_4(37), 37,
         TIMES_8(38), TIMES_8(38), TIMES_8(38), TIMES_8(38), TIMES_8(38), 38,
         38, 38,
+};
+
+/* By steps, rounded up. */
+const uint8_t arenap_sizeclass_large[SIZECLASS_LAST / SIZECLASS_STEP + 1] = {
+    0, 0, 0, 0, 0,
+    /* 5 to 7, 8, 9, 10, 12, 14, 16, 18, 20, 22, 24 */
+    39, 40, 41, 42, 43, 44, 45, 45, 46, 46, 47, 47, 48, 48, 49, 49, 50, 50,
+    51, 51,
+    /* 32 to 64 */
+    TIMES_8(52), TIMES_8(53), TIMES_8(54), TIMES_8(55), TIMES_8(56),
 };
 
 unsigned

@@ -3,7 +3,8 @@
  *
  * The collector fills a page with blocks of one size, so the sizes are those
  * that leave little of a page over: every multiple of 16 up to 512, and then
- * what a page can be divided into; from 2048 on whole pages.
+ * what a page can be divided into; from 2048 on tiles (slab.h) and whole
+ * pages.
  */
 #ifndef ARENA_LIB_SIZECLASS_H
 #define ARENA_LIB_SIZECLASS_H
@@ -12,14 +13,16 @@
 
 #define SIZECLASS_NONE 0u   /* no class: too large, or another size */
 #define SIZECLASS_SMALL 38u /* classes of less than a page */
-#define SIZECLASS_PAGES 8u
-#define SIZECLASSES (1 + SIZECLASS_SMALL + SIZECLASS_PAGES)
+#define SIZECLASS_LARGE 18u /* the others */
+#define SIZECLASSES (1 + SIZECLASS_SMALL + SIZECLASS_LARGE)
 
 #define SIZECLASS_SMALL_LAST ((size_t)2048)
-#define SIZECLASS_LAST (SIZECLASS_PAGES * ARENA_PAGE)
+#define SIZECLASS_STEP ((size_t)512) /* of those that are larger */
+#define SIZECLASS_LAST (8 * ARENA_PAGE)
 
 struct sizeclass {
-    uint32_t inverse; /* 2^32 / bytes, rounded up; whole pages: 1 */
+    uint32_t inverse; /* 2^32 / bytes, rounded up; whole pages: 1; tiles: 0,
+                       * as they are not told by where in a page they begin */
     uint16_t bytes;
     uint16_t last; /* where in a page a block can begin at the latest */
 };
@@ -27,6 +30,8 @@ struct sizeclass {
 extern ARENA_HIDDEN const struct sizeclass arenap_sizeclass[SIZECLASSES];
 extern ARENA_HIDDEN const uint8_t
     arenap_sizeclass_small[SIZECLASS_SMALL_LAST / ARENA_GRANULE + 1];
+extern ARENA_HIDDEN const uint8_t
+    arenap_sizeclass_large[SIZECLASS_LAST / SIZECLASS_STEP + 1];
 
 /* The class for a size up to SIZECLASS_LAST. */
 static inline unsigned
@@ -35,7 +40,8 @@ arenap_sizeclass_for(size_t size)
     if (ARENA_LIKELY(size <= SIZECLASS_SMALL_LAST))
         return arenap_sizeclass_small[(size + ARENA_GRANULE - 1)
                                       / ARENA_GRANULE];
-    return SIZECLASS_SMALL + (unsigned)((size - 1) / ARENA_PAGE) + 1;
+    return arenap_sizeclass_large[(size + SIZECLASS_STEP - 1)
+                                  / SIZECLASS_STEP];
 }
 
 /* The class whose blocks have just that size, or SIZECLASS_NONE. */
@@ -61,6 +67,22 @@ arenap_sizeclass_begins(unsigned class, uintptr_t ptr)
     return offset * arenap_sizeclass[class].inverse
                < arenap_sizeclass[class].inverse
            && offset <= arenap_sizeclass[class].last;
+}
+
+/* Do its blocks consist of tiles?  Then the least number of pages that they
+ * divide. */
+static inline bool
+arenap_sizeclass_is_tiled(unsigned class)
+{
+    return class > SIZECLASS_SMALL && arenap_sizeclass[class].inverse == 0;
+}
+
+static inline size_t
+arenap_sizeclass_pages(unsigned class)
+{
+    size_t bytes = arenap_sizeclass[class].bytes;
+
+    return bytes >> __builtin_ctz((unsigned)(bytes | ARENA_PAGE));
 }
 
 /* The smallest class of a size whose blocks are all aligned so, or

@@ -215,7 +215,9 @@ START_TEST(test_class_begins_only_where_a_whole_block_lies)
         size_t bytes = arenap_sizeclass[class].bytes;
 
         for (uintptr_t offset = 0; offset < ARENA_PAGE; offset++) {
-            bool begins = class != SIZECLASS_NONE && offset % bytes == 0
+            bool begins = class != SIZECLASS_NONE
+                          && !arenap_sizeclass_is_tiled(class)
+                          && offset % bytes == 0
                           && (offset == 0 || offset + bytes <= ARENA_PAGE);
 
             ck_assert(arenap_sizeclass_begins(class, 7 * ARENA_PAGE + offset)
