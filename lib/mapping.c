@@ -90,7 +90,8 @@ file_look(struct file *file, off_t offset, size_t size)
 
     if (fstat(file->fd, &status) != 0)
         return fail_call("look at", file->fd);
-    if (size > PTRDIFF_MAX || __builtin_add_overflow(offset, (off_t)size, &end))
+    if (size > PTRDIFF_MAX
+        || __builtin_add_overflow(offset, (off_t)size, &end))
         return arenap_fail(ENOMEM, "cannot map %zu bytes: no object is that "
                                    "large",
                            size);

@@ -407,9 +407,9 @@ typedef enum {
  *
  * When the file becomes shorter, an access to what is gone fails with EIO;
  * what is left of its last page reads as zero, and what is written there is
- * lost.  To make sure of that, each access without ARENA_MAP_TRUSTED is a system
- * call: prefer arrays and copies to single numbers.  Where the system does
- * not let a process copy its own memory (a seccomp filter), it is asked
+ * lost.  To make sure of that, each access without ARENA_MAP_TRUSTED is a
+ * system call: prefer arrays and copies to single numbers.  Where the system
+ * does not let a process copy its own memory (a seccomp filter), it is asked
  * before the access instead, and a file that becomes shorter between the two
  * ends the program; so does one during an atomic operation.
  *
