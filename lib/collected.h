@@ -7,6 +7,9 @@
  * part -> ... -> oldest part, and each part -> control: so a pointer to
  * anything keeps everything, and all dies in one collection.
  *
+ * The thread that opened an arena allocates from it without a lock; others
+ * share a part, under one.
+ *
  * Each carries its own account, settled when the collector finds it dead: a
  * control that is reported late, as small blocks can be, holds no budget but
  * its own few bytes.

@@ -318,6 +318,43 @@ START_TEST(test_alloc_by_many_threads_gives_each_its_own)
 }
 END_TEST
 
+/* A thread that did not open the arena gives the last block other sizes. */
+static void *
+guest_resize_main(void *arg)
+{
+    arena_t *arena = arg;
+    char *block = arena_alloc(arena, 24), *resized;
+
+    if (block == NULL)
+        return arg;
+    fill_block(block, 24, 1);
+    resized = arena_resize(arena, block, 24, 1000);
+    if (resized != block || !block_holds(resized, 24, 1)
+        || !block_is_zero(resized + 24, 976))
+        return arg;
+    memset(resized, 0xff, 1000);
+    if (arena_resize(arena, resized, 1000, 8) != resized)
+        return arg;
+    block = arena_alloc(arena, 2000);
+    return block != NULL && block_is_zero(block, 2000) ? NULL : arg;
+}
+
+START_TEST(test_alloc_and_resize_by_a_guest)
+{
+    arena_t *arena = open_auto();
+    char *own = arena_alloc(arena, 100);
+    size_t asked = POOL(usage_now(), ARENA_AUTO).requested;
+
+    fill_block(own, 100, 2);
+    ck_assert_ptr_null(run_in_thread(guest_resize_main, arena));
+    ck_assert_uint_eq(POOL(usage_now(), ARENA_AUTO).requested - asked, 2008);
+    ck_assert_ptr_null(run_in_thread(guest_resize_main, arena));
+    ck_assert_uint_eq(POOL(usage_now(), ARENA_AUTO).requested - asked, 4016);
+    ck_assert(block_holds(own, 100, 2));
+    arena_keep_alive(arena);
+}
+END_TEST
+
 START_TEST(test_of_outside_arenas_is_null_and_leaves_errno)
 {
     static char static_byte;
@@ -1547,6 +1584,7 @@ add_alloc(Suite *suite)
     tcase_add_test(alloc, test_alloc_copies_and_text);
     tcase_add_test(alloc, test_resize_keeps_contents_and_zeroes_the_rest);
     tcase_add_test(alloc, test_alloc_by_many_threads_gives_each_its_own);
+    tcase_add_test(alloc, test_alloc_and_resize_by_a_guest);
     tcase_add_test(alloc, test_of_outside_arenas_is_null_and_leaves_errno);
     tcase_add_test(alloc, test_limit_passed_fails_enomem_with_numbers);
     tcase_add_test(alloc, test_limit_by_small_blocks_is_never_passed);

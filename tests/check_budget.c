@@ -251,6 +251,43 @@ START_TEST(test_limit_zero_means_zero)
 }
 END_TEST
 
+static pthread_barrier_t meet;
+
+/* Small collected blocks come with more of the budget than they need. */
+static void *
+hold_small_main(void *arg)
+{
+    void *volatile block = arena_alloc(NULL, 100);
+
+    barrier_wait(&meet);
+    barrier_wait(&meet);
+    return block != NULL ? NULL : arg;
+}
+
+/* What an idle thread has in advance goes to who needs it, at once. */
+START_TEST(test_limit_is_reached_to_the_byte)
+{
+    pthread_t thread;
+    uint64_t start;
+
+    expect_ok(arena_set_explicit_gc(false));
+    barrier_init(&meet, 2);
+    thread = start_thread(hold_small_main, "");
+    barrier_wait(&meet);
+    leave_room(MIB);
+    ck_assert_ptr_nonnull(arena_alloc(NULL, 100));
+    start = clock_ns();
+    expect_ok(arena_reserve(usage_now().limit - usage_now().reserved));
+    ck_assert_uint_lt(clock_ns() - start, test_patience() * AT_ONCE);
+    ck_assert_uint_eq(usage_now().reserved, usage_now().limit);
+    ck_assert_uint_eq(usage_now().cached, 0);
+    barrier_wait(&meet);
+    ck_assert_ptr_null(join_thread(thread));
+    expect_ok(arena_unreserve(usage_now().manual.reserved));
+    teardown();
+}
+END_TEST
+
 START_TEST(test_limit_zero_refuses_collected_memory)
 {
     arena_t *automatic = arena_auto();
@@ -964,6 +1001,7 @@ add_collected(Suite *suite)
     tcase_add_test(limit, test_limit_full_fails_enomem_with_the_sentence);
     tcase_add_loop_test(limit, test_limit_below_the_block_fails_at_once,
                         ARENA_GLOBAL, ARENA_IMPLICIT + 1);
+    tcase_add_test(limit, test_limit_is_reached_to_the_byte);
     tcase_add_test(limit, test_limit_zero_refuses_collected_memory);
     tcase_add_loop_test(limit, test_limit_refusal_leaves_no_trace,
                         ARENA_GLOBAL, ARENA_IMPLICIT + 1);
