@@ -34,8 +34,8 @@
 #define HEAP_STEP ((size_t)64 * 1024)
 
 /* Idle blocks can be used for others only after a collection: it is due when
- * there are so many bytes of them, and half of the heap is. */
-#define HEAP_IDLE ((size_t)4 << 20)
+ * there are so many bytes of them, and an eighth of the heap is. */
+#define HEAP_IDLE ((size_t)2 << 20)
 
 /* From here on realloc takes more than is asked for. */
 #define HEAP_ROOMY ((size_t)256 << 10)
@@ -94,7 +94,7 @@ heap_update(size_t more)
     size_t charged = atomic_load(&heap.charged);
     size_t idle = arenap_magazine_idle() + arenap_slab_idle();
 
-    if (ARENA_UNLIKELY(idle >= HEAP_IDLE && idle >= in_use / 4)
+    if (ARENA_UNLIKELY(idle >= HEAP_IDLE && idle >= in_use / 8)
         && arenap_budget_may_collect())
         arenap_cleaner_collect();
     if (goal > charged) {
