@@ -27,12 +27,6 @@ arenap_access_bounds(const arena_segment_t *segment, size_t offset, size_t n,
     return (((uintptr_t)segment->addr + offset) & mask) != 0 ? EFAULT : 0;
 }
 
-static inline struct arena *
-shared_arena(const arena_segment_t *segment)
-{
-    return (struct arena *)(segment->asks & ~ASKS_GUARDED);
-}
-
 static inline bool
 is_current(const arena_segment_t *segment)
 {
@@ -42,7 +36,7 @@ is_current(const arena_segment_t *segment)
 int
 arenap_access_enter(const arena_segment_t *segment, unsigned slot)
 {
-    struct arena *shared = shared_arena(segment);
+    struct arena *shared = arenap_access_shared(segment->asks);
     struct thread *self;
 
     if (((segment->owner ^ arenap_tls.serial) & segment->confined) != 0)
@@ -62,7 +56,7 @@ arenap_access_enter(const arena_segment_t *segment, unsigned slot)
 void
 arenap_access_leave(const arena_segment_t *segment, unsigned slot)
 {
-    if (shared_arena(segment) != NULL)
+    if (arenap_access_shared(segment->asks) != NULL)
         arenap_handshake_leave(arenap_tls.record, slot);
     arena_keep_alive(segment->addr);
     arena_keep_alive(segment->live);
@@ -243,12 +237,15 @@ arena_segment_word_
 arena_segment_load_(uintptr_t asks, const void *addr, uint64_t epoch,
                     size_t width)
 {
-    struct arena *shared = (struct arena *)(asks & ~ASKS_GUARDED);
+    struct arena *shared = arenap_access_shared(asks);
     struct thread *self = arenap_tls.record;
     arena_segment_word_ word;
 
-    if (ARENA_UNLIKELY(shared == NULL))
-        return load_entered(asks, addr, width);
+    if (ARENA_UNLIKELY(shared == NULL)) {
+        word = load_entered(asks, addr, width);
+        arena_keep_alive((void *)asks);
+        return word;
+    }
     if (ARENA_UNLIKELY(self == NULL))
         return load_first(asks, addr, epoch, width);
     arenap_handshake_enter(self, 0, shared);

@@ -12,9 +12,28 @@
 #include "../include/arena/segment.h"
 #include "internal.h"
 
-/* Of arena_segment_t.asks: its memory may be gone all the same.  The rest of
- * it is the arena, if that is shared. */
+/* Of arena_segment_t.asks.  GUARDED: the memory may be gone all the same.
+ * KEPT: the rest of it is no shared arena, but what keeps the memory, which
+ * the collector must see while the address alone is in use: a compiler that
+ * takes the checks out of a loop has no need of the other members in it. */
 #define ASKS_GUARDED ((uintptr_t)1)
+#define ASKS_KEPT ((uintptr_t)2)
+#define ASKS_BITS (ASKS_GUARDED | ASKS_KEPT)
+
+/* A segment whose address does not keep its memory.  keeper: collected. */
+static inline void
+arenap_access_keep(arena_segment_t *segment, const void *keeper)
+{
+    segment->asks |= (uintptr_t)keeper | ASKS_KEPT;
+}
+
+/* The shared arena of such a word, or NULL. */
+static inline struct arena *
+arenap_access_shared(uintptr_t asks)
+{
+    return (asks & ASKS_KEPT) == 0 ? (struct arena *)(asks & ~ASKS_BITS)
+                                   : NULL;
+}
 
 static inline bool
 arenap_access_is_guarded(const arena_segment_t *segment)

@@ -656,6 +656,23 @@ resize_move(struct arena *arena, const void *block, size_t old_size,
                         old_size < new_size ? old_size : new_size);
 }
 
+static bool
+resize_in_place(struct thread *self, struct arena *arena, char *block,
+                size_t old_size, size_t new_size)
+{
+    bool done;
+
+    if (arena->kind == ARENA_IMPLICIT)
+        return false;
+    if (arena->kind == ARENA_AUTO)
+        return arenap_auto_resize(arena, block, old_size, new_size);
+    if (arenap_explicit_fill_begin(arena) != 0)
+        return false;
+    done = arenap_explicit_resize(self, arena, block, old_size, new_size);
+    arenap_explicit_fill_end(arena);
+    return done;
+}
+
 void *
 arena_resize(arena_t *arena, void *block, size_t old_size, size_t new_size)
 {
@@ -666,8 +683,10 @@ arena_resize(arena_t *arena, void *block, size_t old_size, size_t new_size)
         return arena_alloc(arena, new_size);
     if (arena == NULL)
         arena = &implicit;
-    if (self == NULL)
-        return arenap_fail_null(ENOMEM, "%s", arena_error());
+    if (self == NULL) {
+        arenap_fail_system(sizeof *self);
+        return NULL;
+    }
     if (arena->kind == ARENA_CONFINED || arena->kind == ARENA_SHARED) {
         if (arena_of(block) != arena
             && (atomic_load(&arena->state) & ARENA_OPEN) != 0)
@@ -682,11 +701,7 @@ arena_resize(arena_t *arena, void *block, size_t old_size, size_t new_size)
                                 block);
     }
     if (new_size <= PTRDIFF_MAX
-        && (arena->kind == ARENA_AUTO
-                ? arenap_auto_resize(arena, block, old_size, new_size)
-                : arena->kind != ARENA_IMPLICIT
-                      && arenap_explicit_resize(self, arena, block, old_size,
-                                                new_size)))
+        && resize_in_place(self, arena, block, old_size, new_size))
         return block;
     moved = resize_move(arena, block, old_size, new_size);
     if (moved != NULL && arena->kind == ARENA_IMPLICIT)

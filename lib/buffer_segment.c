@@ -78,6 +78,8 @@ arenap_buffer_part(const struct arena_buffer *buffer, size_t index, size_t n,
             .live = (const uint64_t *)(const void *)&root->tag,
             .flags = SEGMENT_BUFFER,
         };
+    if (under == NULL && root->outside)
+        arenap_access_keep(out, root);
     out->addr = buffer->data + index;
     out->size = n;
     if (buffer->read_only)

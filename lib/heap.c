@@ -668,8 +668,10 @@ arena_realloc(void *block, size_t size)
 
     if (block == NULL)
         return heap_alloc(size);
-    if (self == NULL)
-        return arenap_fail_null(ENOMEM, "%s", arena_error());
+    if (self == NULL) {
+        arenap_fail_system(sizeof *self);
+        return NULL;
+    }
     room = room_of(block, &found);
     if (room == ARENA_HEAP_NO_BLOCK)
         return realloc_others(self, block, size, found);

@@ -327,6 +327,8 @@ mapping_fill(const struct mapping *mapping, arena_segment_t *out)
     out->addr = (char *)mapping->base + mapping->skip;
     if (mapping->guarded)
         out->asks |= ASKS_GUARDED;
+    if (out->arena->kind == ARENA_AUTO)
+        arenap_access_keep(out, out->arena);
 }
 
 int

@@ -21,8 +21,8 @@
 #include "sync.h"
 #include "thread.h"
 
-_Static_assert(sizeof(struct arena) % 2 == 0 && ASKS_GUARDED == 1,
-               "an arena's address and the bit go into one word");
+_Static_assert(_Alignof(struct arena) > ASKS_BITS,
+               "an arena's address and the bits go into one word");
 
 /* --- Of an arena --- */
 
@@ -304,6 +304,8 @@ arena_segment_wrap(arena_t *arena, void *addr, size_t size,
     made.addr = addr;
     made.size = size;
     made.flags = ARENA_SEGMENT_WRAPPED;
+    if (arena->kind == ARENA_AUTO)
+        arenap_access_keep(&made, arena);
     *out = made;
     return 0;
 }
