@@ -358,7 +358,7 @@ heap_alloc_aligned(size_t align, size_t size)
 
 /* Give the pages of a huge block back, and leave the block as it is.  But if
  * such blocks come and go, that would cost more than it is worth: no more than
- * some times of what is in use until the next collection. */
+ * is in use until the next collection. */
 static void
 give_pages(void *base, size_t size)
 {
@@ -368,7 +368,7 @@ give_pages(void *base, size_t size)
 
     if (atomic_exchange(&since, cycle) != cycle)
         atomic_store(&given, 0);
-    if (atomic_fetch_add(&given, size) / 4 < arenap_collector_in_use())
+    if (atomic_fetch_add(&given, size) < arenap_collector_in_use())
         arenap_os_clear(base, size);
 }
 
