@@ -72,14 +72,17 @@ START_TEST(test_objects_are_told_within_two_collections)
 {
     struct objects o = {sizes[_i / 2].size, sizes[_i / 2].count,
                         _i % 2 == 0 ? 1 : 16, 0};
-    size_t told;
+    size_t told, total = o.count / o.every;
 
     run_in_thread(objects_main, &o);
     ck_assert_uint_eq(o.refused, 0);
     collect_scrubbed();
     told = queue_drain();
     collect_scrubbed();
-    expect_all(told + queue_drain(), o.count / o.every);
+    told += queue_drain();
+    /* One may be kept by chance: some word looks like an address in a MiB. */
+    ck_assert_msg(told + 1 >= total && told <= total, "%zu of %zu", told,
+                  total);
 }
 END_TEST
 

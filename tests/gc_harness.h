@@ -194,14 +194,12 @@ settle(const arena_usage_t *before)
     } while (0)
 
 /* What a conservative collector keeps by chance, by an old word in a register
- * or on a stack, is a number and not a share: of a herd scaled down up to two
- * may be kept, of others one in a hundred. */
+ * or on a stack, is a number and not a share: of a herd of some dozens up to
+ * two may be kept, of others one in a hundred. */
 HARNESS size_t
 kept_by_chance(size_t total)
 {
-    bool small = getenv("ARENA_TEST_SCALE") != NULL && total >= 20;
-
-    return small && total < 200 ? 2 : total / 100;
+    return total < 20 ? 0 : total < 200 ? 2 : total / 100;
 }
 
 /* Of total, at least 99 in a hundred. */
