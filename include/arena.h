@@ -107,7 +107,8 @@ typedef enum {
 typedef struct arena_options {
     size_t size;       /**< sizeof(arena_options_t), set by the initialiser */
     const char *name;  /**< for statistics and reports; copied; may be NULL */
-    size_t limit;      /**< bytes it may hold; 0: only the budget limits it */
+    size_t limit;      /**< bytes it may hold, in chunks of 4 KiB and more;
+                            0: only the budget limits it */
     size_t chunk_size; /**< hint for its first chunk; 0: the default */
     arena_t *parent;   /**< confined, shared: closed when the parent closes */
     unsigned flags;    /**< ARENA_TRACED, ARENA_GUARDED */

@@ -541,12 +541,13 @@ void *
 arenap_auto_alloc_at_hand(struct arena *arena, size_t size)
 {
     size_t need = (size + ARENA_GRANULE - 1) / ARENA_GRANULE;
-    char *block = arena->bump;
+    char *block;
 
     /* need - 1: a block of size 0 takes the long way. */
     if (ARENA_UNLIKELY(!is_home(arena) || need - 1 >= arena->clean
                        || !arenap_auto_is_alive(arena)))
         return NULL;
+    block = arena->bump;
     __atomic_store_n(&arena->bump, block + need * ARENA_GRANULE,
                      __ATOMIC_RELAXED);
     arena->clean -= (uint32_t)need;

@@ -37,9 +37,8 @@ struct slab {
 };
 
 static struct {
-    uint64_t cycle; /* collections of which we know the outcome */
+    _Atomic uint64_t cycle; /* the last collection that we heard of */
     bool started;
-    bool lost;      /* there was one of which we do not: none is known */
     struct slab *slab[SIZECLASSES], *room[SIZECLASSES];
     struct slab *spare; /* records without pages */
     _Atomic size_t idle; /* bytes of free blocks */
@@ -195,17 +194,23 @@ slab_sweep(struct slab *slab)
         slab_offer(slab);
 }
 
+/* After one that we did not hear of, as when a program took the collector's
+ * event for itself, it is not known what the marks of dead are from: those of
+ * the next will do. */
 void
 arenap_slab_swept(uint64_t cycle)
 {
+    bool known = atomic_load(&slabs.cycle) + 1 == cycle;
+
     if (!slabs.started)
         return;
-    if (slabs.cycle + 1 != cycle)
-        slabs.lost = true;
-    slabs.cycle = cycle;
-    for (unsigned class = 0; class < SIZECLASSES && !slabs.lost; class++)
+    atomic_store(&slabs.cycle, cycle);
+    for (unsigned class = 0; class < SIZECLASSES; class++)
         for (struct slab *s = slabs.slab[class]; s != NULL; s = s->next)
-            slab_sweep(s);
+            if (known)
+                slab_sweep(s);
+            else
+                s->dead = 0;
     atomic_store(&slabs.left, atomic_load(&slabs.idle));
 }
 
@@ -232,9 +237,17 @@ static void *
 free_locked(void *block)
 {
     struct slab *slab = arenap_blockmap_slab((uintptr_t)block);
+    unsigned bit;
 
-    slab_release(slab, 1u << ((uintptr_t)block - slab->lo) / slab->bytes);
-    slab_offer(slab);
+    /* Two may free it at once; or a collection was faster, if a thread that
+     * is ending does. */
+    if (slab == NULL)
+        return NULL;
+    bit = 1u << ((uintptr_t)block - slab->lo) / slab->bytes;
+    if ((slab->free & bit) == 0) {
+        slab_release(slab, bit);
+        slab_offer(slab);
+    }
     return NULL;
 }
 
@@ -357,11 +370,13 @@ slab_make(unsigned class)
 
     if (!run_collect(&run, arenap_sizeclass_pages(class)))
         return false;
+    if (!arenap_blockmap_prepare(run.lo)
+        || !arenap_blockmap_prepare(run.lo + run.pages * ARENA_PAGE - 1))
+        return false;
     run.slab = arenap_collector_locked(slab_record, NULL);
     if (run.slab == NULL)
         run.slab = arenap_os_meta(sizeof *run.slab);
-    if (run.slab == NULL || !arenap_blockmap_prepare(run.lo)
-        || !arenap_blockmap_prepare(run.lo + run.pages * ARENA_PAGE - 1))
+    if (run.slab == NULL)
         return false;
     arenap_collector_locked(slab_add, &run);
     arena_keep_alive(run.list);
@@ -418,5 +433,8 @@ arenap_slab_idle(void)
     size_t idle = atomic_load_explicit(&slabs.idle, memory_order_relaxed);
     size_t left = atomic_load_explicit(&slabs.left, memory_order_relaxed);
 
-    return idle > left ? idle - left : 0;
+    /* If collections are not heard of, they are of no use. */
+    return idle > left && atomic_load(&slabs.cycle) == arenap_collector_cycle()
+               ? idle - left
+               : 0;
 }

@@ -32,8 +32,8 @@
 ARENA_TLS struct arenap_tls arenap_tls;
 ARENA_TLS uint64_t arena_self_;
 
-/* The thread sanitizer's own record of a thread is gone in the last round. */
-#define ROUNDS (PTHREAD_DESTRUCTOR_ITERATIONS - ARENA_OS_TSAN)
+/* The thread sanitizer's, if the program has that. */
+void __tsan_init(void) __attribute__((weak));
 
 static struct {
     pthread_once_t once;
@@ -125,6 +125,8 @@ thread_end(void *unused)
     /* Not what the key holds: a program that uses a key which it never made
      * writes to any. */
     struct thread *self = arenap_tls.record;
+    /* Its own record of a thread is gone in the last round. */
+    unsigned rounds = PTHREAD_DESTRUCTOR_ITERATIONS - (__tsan_init != NULL);
 
     (void)unused;
     if (self == NULL)
@@ -132,8 +134,8 @@ thread_end(void *unused)
     arenap_collector_detach(self);
     if (++self->rounds == 1)
         ending_add(self);
-    self->late = self->rounds >= ROUNDS - 1;
-    if (self->rounds < ROUNDS
+    self->late = self->rounds >= rounds - 1;
+    if (self->rounds < rounds
         && pthread_setspecific(threads.key, self) == 0)
         return;
     ending_remove(self);

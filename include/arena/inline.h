@@ -132,7 +132,8 @@ arena_cursor_take_(arena_cursor_t *cursor, size_t size)
  *
  * Threads:  the owner of the arena; others get EPERM.
  * Lifetime: the arena's.  The block counts in arena_usage and arena_report
- *           once the run is used up or the cursor has ended.
+ *           once the run is used up or the cursor has ended; not if the run
+ *           was taken away.
  * Collects: may, as an allocation does.
  */
 ARENA_CURSOR_INLINE_ void *

@@ -144,7 +144,7 @@ struct arena_layout {
     ARENA_SCALAR_(name##_be, type)
 
 /** Numbers, in the machine's byte order; with _le and _be, in that order in
- *  the data.  Use them for int, long, size_t and so on by their size. */
+ *  the data. */
 ARENA_SCALAR_(arena_layout_i8, int8_t);
 ARENA_SCALAR_(arena_layout_u8, uint8_t);
 ARENA_SCALARS_(arena_layout_i16, int16_t);
@@ -304,7 +304,8 @@ ARENA_SCALAR_(arena_layout_address, void *);
                      &layout, 0, 0, 0)
 
 /** Declare the layout of a structure or union that is defined below: for
- *  types that point to themselves.  Not in C++. */
+ *  types that point to themselves.  Not in C++: there is
+ *  arena_layout_pointer(arena, NULL) and arena_layout_set_target. */
 #define ARENA_FORWARD(name, type)                                             \
     ARENA_FORWARD_AS(name, type, type)
 #define ARENA_FORWARD_AS(name, type, data_type)                               \
@@ -335,7 +336,8 @@ ARENA_SCALAR_(arena_layout_address, void *);
         sizeof(name##_variants) / sizeof(name##_variants[0]), 0, 0,           \
         name##_variants, 0)
 
-/** A variant, called as the enumerator or macro is. */
+/** A variant, called as it is written here: "RED", of a scoped enumeration
+ *  of C++ "colour::RED". */
 #define ARENA_VARIANT(constant)                                               \
     {                                                                         \
         #constant, (int64_t)(constant)                                        \
@@ -610,7 +612,9 @@ ARENA_API int arena_serialize_into(void *out, size_t size, arena_t *arena,
  * Make a value of data: as arena_serialize, the other way.
  *
  * @param data  in ARENA_FORM_DATA; need not be aligned.  The pointers in it
- *              are addresses in this process
+ *              are addresses in this process: never read what came from
+ *              elsewhere with a layout that has pointers.  Not memory of a
+ *              mapped file that can become shorter: arena_get_bytes first
  * @param size  of data, in bytes; ERANGE: less than the layout's
  *
  * @return the value, in ARENA_FORM_VALUE, aligned for it; or NULL with errno.
