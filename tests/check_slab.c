@@ -4,6 +4,7 @@
  */
 
 #include <arena/heap.h>
+#include <gc/gc.h>
 #include <stdio.h>
 
 #include "gc_harness.h"
@@ -249,6 +250,40 @@ START_TEST(test_blocks_between_others_are_not_collected_for)
 }
 END_TEST
 
+static void GC_CALLBACK
+hear_nothing(GC_EventType event)
+{
+    (void)event;
+}
+
+/* A program may take the collector's events for itself, for a while: nothing
+ * that lives is lost, and what dies is found when they are heard of again. */
+START_TEST(test_collections_that_are_not_heard_of)
+{
+    GC_on_collection_event_proc ours = GC_get_on_collection_event();
+    uint64_t before;
+
+    build((struct plan){1, 0, 0});
+    GC_set_on_collection_event(hear_nothing);
+    collect_times(2);
+    for (size_t i = 0; i < MANY; i++) {
+        if (i % 2 == 0)
+            arena_free(held[i]);
+        if (i % 4 != 1)
+            held[i] = NULL;
+    }
+    before = arenap_collector_count();
+    for (size_t i = 0; i < 8000; i++)
+        (void)arena_malloc(1300);
+    ck_assert_uint_le(arenap_collector_count(), before + 8);
+    expect_held_intact();
+    GC_set_on_collection_event(ours);
+    collect_times(3);
+    expect_held_intact();
+    expect_nearly_all(dead(), tiled() - held_in_slabs());
+}
+END_TEST
+
 /* Threads that take and give all sorts of sizes while others collect. */
 static void *
 churn_main(void *seed)
@@ -305,6 +340,7 @@ slab_suite(void)
     tcase_add_test(blocks, test_pages_of_empty_slabs_are_given_back);
     tcase_add_test(blocks, test_freed_again_is_refused);
     tcase_add_test(blocks, test_blocks_between_others_are_not_collected_for);
+    tcase_add_test(blocks, test_collections_that_are_not_heard_of);
     tcase_add_test(blocks, test_contents_stay_in_many_threads);
     suite_add_tcase(suite, blocks);
     return suite;
