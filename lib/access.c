@@ -221,8 +221,9 @@ guarded_load(const void *addr, size_t width)
 static inline arena_segment_word_
 load_entered(uintptr_t asks, const void *addr, size_t width)
 {
-    return ARENA_LIKELY((asks & ASKS_GUARDED) == 0) ? number_load(addr, width)
-                                                    : guarded_load(addr, width);
+    return ARENA_LIKELY((asks & ASKS_GUARDED) == 0)
+               ? number_load(addr, width)
+               : guarded_load(addr, width);
 }
 
 ARENA_COLD static arena_segment_word_

@@ -69,17 +69,18 @@ arenap_buffer_part(const struct arena_buffer *buffer, size_t index, size_t n,
         return -1;
     under = segment_under(buffer);
     root = buffer->root != NULL ? buffer->root : buffer;
-    if (under != NULL)
+    if (under != NULL) {
         *out = *under;
-    else
+    } else {
         *out = (arena_segment_t){
             .arena = arena_implicit(),
             .epoch = BUFFER_ARMED,
             .live = (const uint64_t *)(const void *)&root->tag,
             .flags = SEGMENT_BUFFER,
         };
-    if (under == NULL && root->outside)
-        arenap_access_keep(out, root);
+        if (root->outside)
+            arenap_access_keep(out, root);
+    }
     out->addr = buffer->data + index;
     out->size = n;
     if (buffer->read_only)

@@ -65,8 +65,9 @@ int arenap_collector_attach(struct thread *self);
 void arenap_collector_detach(struct thread *self);
 
 /* A zero-filled block, but for a large one of BLOCK_HEAP, and the rest of one
- * of BLOCK_CHUNK after its head; NULL, errno untouched, when there is none.  It is up to the caller to collect and try
- * again.  A byte is added to the size. */
+ * of BLOCK_CHUNK after its head; NULL, errno untouched, when there is none.
+ * It is up to the caller to collect and try again.  A byte is added to the
+ * size. */
 void *arenap_collector_alloc(struct thread *self, enum block kind,
                              size_t size);
 
