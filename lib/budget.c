@@ -34,9 +34,12 @@
 #define BUDGET_ACTIONS_STEP (10 * MS)
 
 /* The queue moves by itself if a waiter was served so recently from what was
- * freed by hand; rounds that believe it. */
+ * freed by hand; rounds that believe it; and the last of those that are slept
+ * through in one, which are as many as could not doubt it yet: waking all who
+ * wait each millisecond took more time than serving them. */
 #define BUDGET_MOVES (10 * MS)
 #define BUDGET_PATIENCE 6
+#define BUDGET_DOZE 3
 
 #define NO_CHUNK UINT_MAX
 
@@ -284,12 +287,18 @@ waiter_sleep(struct waiter *waiter, uint64_t ns)
     return waiter_answered(waiter);
 }
 
+static bool
+queue_moves(void)
+{
+    return arenap_os_now() - atomic_load(&budget.moved) < BUDGET_MOVES;
+}
+
 /* What can be freed without waiting.  While the queue moves, because memory
  * is released by hand, the early rounds leave the collector alone. */
 static void
 budget_collect(int round)
 {
-    bool moves = arenap_os_now() - atomic_load(&budget.moved) < BUDGET_MOVES;
+    bool moves = queue_moves();
 
     arenap_chunk_flush_all();
     arenap_payload_flush();
@@ -306,16 +315,23 @@ budget_collect(int round)
 static void
 budget_wait(struct waiter *waiter)
 {
+    bool unpin = arenap_budget_may_collect();
+
     arenap_os_scrub();
     budget_collect(-1);
     for (int round = 0; round < BUDGET_SLEEPS; round++) {
-        if (waiter_answered(waiter)
-            || waiter_sleep(waiter, MS << round))
+        uint64_t ns = MS << round;
+
+        while (round < BUDGET_DOZE && queue_moves())
+            ns += MS << ++round;
+        if (waiter_answered(waiter) || waiter_sleep(waiter, ns))
             return;
         /* The collector itself may keep one block; heap growth moves that
          * pointer of its on. */
-        if (round == BUDGET_UNPIN_ROUND && arenap_budget_may_collect())
+        if (unpin && round >= BUDGET_UNPIN_ROUND) {
             arenap_collector_unpin();
+            unpin = false;
+        }
         budget_collect(round);
     }
     queue_leave(waiter);
