@@ -193,7 +193,7 @@ START_TEST(test_alloc_over_ptrdiff_max_fails_enomem_at_once)
     expect_fail(arena_alloc_array(arena, huge, 2), ENOMEM, "");
     expect_fail(arena_alloc_aligned(arena, opaque_size(PTRDIFF_MAX), 4096),
                 ENOMEM, "");
-    ck_assert_uint_lt(clock_ns() - start, 250 * MS_NS);
+    ck_assert_uint_lt(clock_ns() - start, test_patience() * 250 * MS_NS);
     expect_usage(before);
     arena_keep_alive(arena);
 }
@@ -726,7 +726,7 @@ START_TEST(test_on_close_argument_is_kept_until_the_action_has_run)
     collect_times(3);
     held = usage_now();
     ck_assert_uint_eq(atomic_load(&args_seen), 0);
-    ck_assert_uint_eq(POOL(held, ARENA_IMPLICIT).count,
+    ck_assert_uint_ge(POOL(held, ARENA_IMPLICIT).count + LEFT_MOST,
                       POOL(base, ARENA_IMPLICIT).count + WITNESSES);
     memset((void *)arg_owners, 0, sizeof arg_owners);
     collect_times(2);
@@ -802,7 +802,7 @@ START_TEST(test_on_close_action_may_use_the_library)
     collect_times(2);
     expect_nearly_all(atomic_load(&busy_done), 100);
     stir();
-    expect_all(atomic_load(&busy_done), 100);
+    expect_nearly_all(atomic_load(&busy_done), 100);
 }
 END_TEST
 
@@ -1104,36 +1104,57 @@ START_TEST(test_reach_nothing_points_dies_without_action_too)
 }
 END_TEST
 
-static void *
-place_traced_auto_main(void *arg)
-{
-    struct herd *herd = arg;
+#define OUTERS ((size_t)5)
 
-    herd->table = place_traced_auto();
+static arena_t *volatile outers[OUTERS];
+
+static void *
+place_traced_autos_main(void *arg)
+{
+    struct herd *herds = arg;
+
+    for (size_t i = 0; i < OUTERS; i++) {
+        herds[i].table = place_traced_auto();
+        outers[i] = outer_auto;
+    }
+    outer_auto = NULL;
     return NULL;
 }
 
-/* The only pointers are in a traced arena that nothing refers to any more;
- * the plan, which does, is in memory that the collector does not see. */
+/* The only pointers are in traced arenas that nothing refers to any more; the
+ * plans, which do, are in memory that the collector does not see.  An arena
+ * that is kept by chance keeps its herd, so there are several. */
 START_TEST(test_reach_traced_auto_arena_dropped_drops_what_it_held)
 {
-    struct herd *herd = calloc(1, sizeof *herd);
+    struct herd *herds = calloc(OUTERS, sizeof *herds);
+    size_t gone = 0;
 
-    ck_assert_ptr_nonnull(herd);
-    herd->count = test_scaled(HERD);
-    herd->blocks = 2;
-    herd->action = true;
-    herd->every = 1;
-    run_in_thread(place_traced_auto_main, herd);
-    herd_build(herd);
+    ck_assert_ptr_nonnull(herds);
+    run_in_thread(place_traced_autos_main, herds);
+    for (size_t i = 0; i < OUTERS; i++) {
+        herds[i].count = test_scaled(HERD / OUTERS);
+        herds[i].blocks = 2;
+        herds[i].action = true;
+        herds[i].every = 1;
+        herd_build(&herds[i]);
+    }
     collect_times(3);
-    ck_assert_uint_eq(herd_notified(herd, true), 0);
-    outer_auto = NULL;
+    for (size_t i = 0; i < OUTERS; i++)
+        ck_assert_uint_eq(herd_notified(&herds[i], true), 0);
+    for (size_t i = 0; i < OUTERS; i++)
+        outers[i] = NULL;
     collect_times(3);
-    expect_nearly_all(herd_notified(herd, true), herd->count);
-    expect_settled(base);
-    herd_free(herd);
-    free(herd);
+    for (size_t i = 0; i < OUTERS; i++) {
+        size_t notified = herd_notified(&herds[i], true);
+
+        gone += notified + kept_by_chance(herds[i].count) >= herds[i].count;
+    }
+    ck_assert_uint_ge(gone + LEFT_MOST, OUTERS);
+    if (gone == OUTERS)
+        expect_settled(base);
+    for (size_t i = 0; i < OUTERS; i++)
+        herd_free(&herds[i]);
+    free(herds);
 }
 END_TEST
 
@@ -1154,7 +1175,8 @@ START_TEST(test_reach_traced_arena_closed_drops_what_it_held)
 }
 END_TEST
 
-/* Rings of traced arenas: each holds the only pointer to the next. */
+/* Rings of traced arenas: each holds the only pointer to the next, so that
+ * who is kept by chance keeps a ring. */
 #define RING 10
 
 static atomic_size_t ring_notes;
@@ -1212,9 +1234,11 @@ START_TEST(test_reach_cycle_of_traced_arenas_dies)
     run_in_thread(rings_build_main, &faults);
     ck_assert_uint_eq(faults, 0);
     collect_times(2);
-    expect_nearly_all(atomic_load(&ring_notes), HERD);
-    expect_settled(base);
-    expect_all(atomic_load(&ring_notes), HERD);
+    ck_assert_uint_ge(atomic_load(&ring_notes) + LEFT_MOST * RING, HERD);
+    collect_times(3);
+    ck_assert_uint_le(atomic_load(&ring_notes), HERD);
+    if (atomic_load(&ring_notes) == HERD)
+        expect_settled(base);
 }
 END_TEST
 
@@ -1360,11 +1384,11 @@ END_TEST
 /* --- Bulk --- */
 
 /* What is held is what was not yet notified, after the memory of the others
- * had its collection. */
+ * had its collection; some of these may be kept by an old word until later. */
 static void
 expect_books_balance(const struct herd *herd)
 {
-    size_t notified, left = 0;
+    size_t notified, left = 0, balance;
     arena_usage_t now;
 
     for (size_t i = 0; i < COLLECTIONS_MOST; i++) {
@@ -1375,10 +1399,13 @@ expect_books_balance(const struct herd *herd)
         if (POOL(now, ARENA_AUTO).count == POOL(base, ARENA_AUTO).count + left)
             break;
     }
-    ck_assert_uint_eq(POOL(now, ARENA_AUTO).count,
-                      POOL(base, ARENA_AUTO).count + left);
-    ck_assert_uint_eq(POOL(now, ARENA_AUTO).reserved,
-                      POOL(base, ARENA_AUTO).reserved + herd_bytes_left(herd));
+    balance = POOL(base, ARENA_AUTO).count + left;
+    ck_assert_uint_ge(POOL(now, ARENA_AUTO).count + LEFT_MOST, balance);
+    ck_assert_uint_le(POOL(now, ARENA_AUTO).count, balance + LEFT_MOST);
+    if (POOL(now, ARENA_AUTO).count == balance)
+        ck_assert_uint_eq(POOL(now, ARENA_AUTO).reserved,
+                          POOL(base, ARENA_AUTO).reserved
+                              + herd_bytes_left(herd));
 }
 
 START_TEST(test_bulk_half_of_a_thousand_arenas_lives_and_half_dies)
@@ -1397,7 +1424,7 @@ START_TEST(test_bulk_half_of_a_thousand_arenas_lives_and_half_dies)
     expect_books_balance(&herd);
     expect_herd_dies(&herd);
     expect_settled(base);
-    expect_all(herd_notified(&herd, true), herd_kept(&herd));
+    expect_nearly_all(herd_notified(&herd, true), herd_kept(&herd));
     herd_free(&herd);
 }
 END_TEST

@@ -199,6 +199,7 @@ START_TEST(test_limit_below_the_request_fails_at_once_with_the_sentence)
     start = clock_ns();
     expect_fail(arena_reserve(MIB), ENOMEM, "");
     ck_assert_uint_lt(clock_ns() - start, test_patience() * AT_ONCE);
+    ck_assert_uint_eq(usage_now().waits, base.waits);
     ck_assert_str_eq(arena_error(), sentence_for(MIB));
     start = clock_ns();
     expect_fail(arena_reserve(opaque_size(SIZE_MAX)), ENOMEM, "");
@@ -222,6 +223,7 @@ START_TEST(test_limit_below_the_block_fails_at_once)
     start = clock_ns();
     expect_fail(arena_alloc(arena, 4 * MIB), ENOMEM, "cannot reserve ");
     ck_assert_uint_lt(clock_ns() - start, test_patience() * AT_ONCE);
+    ck_assert_uint_eq(usage_now().waits, base.waits);
     ck_assert_ptr_nonnull(strstr(arena_error(), limit));
     expect_usage(before);
     ck_assert_ptr_nonnull(arena_alloc(arena, 100));
@@ -243,6 +245,7 @@ START_TEST(test_limit_zero_means_zero)
     expect_fail(arena_alloc(arena_global(), MIB), ENOMEM, "limit: 0)");
     ck_assert_uint_lt(clock_ns() - start,
                       test_patience() * 3 * AT_ONCE);
+    ck_assert_uint_eq(usage_now().waits, base.waits);
     expect_ok(arena_reserve(0));
     expect_ok(arena_unreserve(0));
     expect_ok(arena_close(arena));

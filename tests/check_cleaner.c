@@ -274,7 +274,7 @@ START_TEST(test_action_may_call_everything)
 
     run_in_thread(batch_main, &batch);
     collect_times(3);
-    ck_assert_uint_ge(ran_count(20), 19);
+    expect_nearly_all(ran_count(20), 20);
     for (size_t i = 0; i < 20; i++)
         ck_assert_int_eq(ran[i].acted_errno, 0);
     ck_assert_uint_eq((size_t)atomic_load(&ran[500].times), ran_count(20));
@@ -590,6 +590,17 @@ END_TEST
 
 /* --- Many --- */
 
+/* The processor time of all threads together: that of others, who use the
+ * processors too, says nothing. */
+static double
+processor_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
 /* Nanoseconds per registration, and per cleaning by hand, beside so many
  * others; and of a collection. */
 struct cost {
@@ -627,20 +638,20 @@ crowd_cost(struct crowd *crowd)
 {
     enum { SAMPLE = 20000 };
     struct cost cost;
-    uint64_t start;
+    double start;
     size_t whole = crowd->count;
 
-    start = clock_ns();
+    start = processor_ns();
     crowd_add(crowd, whole + SAMPLE);
-    cost.add = (double)(clock_ns() - start) / SAMPLE;
-    start = clock_ns();
+    cost.add = (processor_ns() - start) / SAMPLE;
+    start = processor_ns();
     for (size_t i = 0; i < SAMPLE; i++)
         (void)arena_clean(crowd->cleanables[whole + i]);
-    cost.clean = (double)(clock_ns() - start) / SAMPLE;
+    cost.clean = (processor_ns() - start) / SAMPLE;
     crowd->count = whole;
-    start = clock_ns();
+    start = processor_ns();
     arena_collect();
-    cost.collect = (double)(clock_ns() - start);
+    cost.collect = processor_ns() - start;
     return cost;
 }
 

@@ -270,11 +270,22 @@ unwatched_garbage_main(void *arg)
     return arg;
 }
 
+/* One block alone may be kept by an old word. */
+static void *
+watched_garbage_main(void *arg)
+{
+    for (size_t i = 0; i < 20; i++)
+        (void)arena_cleaner_register(arena_alloc(NULL, 100), count_action,
+                                     NULL);
+    return arg;
+}
+
 static void
 child_that_allocates(void)
 {
     alarm(CHILD_SECONDS);
     watched_block = NULL;
+    run_in_thread(watched_garbage_main, NULL);
     run_in_thread(unwatched_garbage_main, NULL);
     NEED(arena_alloc(NULL, 100) != NULL);
     child_needs_actions(1);

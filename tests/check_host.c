@@ -71,7 +71,10 @@ static const struct {
 START_TEST(test_objects_are_told_within_two_collections)
 {
     struct objects o = {sizes[_i / 2].size, sizes[_i / 2].count,
-                        _i % 2 == 0 ? 1 : 16, 0};
+                        _i % 2 == 0                      ? 1
+                        : sizes[_i / 2].count < HERD / 4 ? 4
+                                                         : 16,
+                        0};
     size_t told, total = o.count / o.every;
 
     run_in_thread(objects_main, &o);
@@ -80,11 +83,12 @@ START_TEST(test_objects_are_told_within_two_collections)
     told = queue_drain();
     collect_scrubbed();
     told += queue_drain();
-    /* One may be kept by chance: some word looks like an address in a MiB. */
-    ck_assert_msg(told + 1 >= total && told <= total, "%zu of %zu", told,
-                  total);
+    expect_nearly_all(told, total);
 }
 END_TEST
+
+/* Chains of so many: who is kept by chance keeps those behind it. */
+#define CHAIN 20
 
 static void *
 chain_main(void *arg)
@@ -95,6 +99,8 @@ chain_main(void *arg)
     for (size_t i = 0; i < 200; i++) {
         void **object = GC_MALLOC(48);
 
+        if (i % CHAIN == 0)
+            previous = NULL;
         *object = previous;
         previous = object;
         (void)arena_phantom_new(object, queue, NULL);
@@ -119,9 +125,13 @@ cycles_main(void *arg)
 
 START_TEST(test_chain_and_cycles_are_told_in_one_collection)
 {
+    size_t told;
+
     run_in_thread(_i == 0 ? chain_main : cycles_main, NULL);
     collect_scrubbed();
-    expect_nearly_all(queue_drain(), 200);
+    told = queue_drain();
+    ck_assert_uint_ge(told + LEFT_MOST * (_i == 0 ? CHAIN : 2), 200);
+    ck_assert_uint_le(told, 200);
 }
 END_TEST
 
@@ -483,7 +493,7 @@ START_TEST(test_collection_of_the_programs_own_runs_actions)
         scrub();
         GC_gcollect();
         start = clock_ns();
-        while (atomic_load(&acted) < 99
+        while ((size_t)atomic_load(&acted) + kept_by_chance(100) < 100
                && clock_ns() - start < test_patience() * 500 * MS_NS)
             sleep_ms(1);
         expect_nearly_all((size_t)atomic_load(&acted), 100);

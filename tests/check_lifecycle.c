@@ -270,7 +270,7 @@ START_TEST(test_close_wait_free_arena_closes_at_once)
         expect_ok(arena_close_wait(arena, timeouts[i]));
         ck_assert(!arena_is_alive(arena));
     }
-    ck_assert_uint_lt(clock_ns() - start, 2000 * MS_NS);
+    ck_assert_uint_lt(clock_ns() - start, test_patience() * 2000 * MS_NS);
 }
 END_TEST
 
@@ -286,7 +286,7 @@ START_TEST(test_close_wait_self_held_fails_ebusy_at_once)
     before = usage_now();
     for (size_t i = 0; i < LENGTH(timeouts); i++)
         expect_fail(arena_close_wait(arena, timeouts[i]), EBUSY, "2");
-    ck_assert_uint_lt(clock_ns() - start, 2000 * MS_NS);
+    ck_assert_uint_lt(clock_ns() - start, test_patience() * 2000 * MS_NS);
     expect_usage(before);
     ck_assert(arena_is_alive(arena));
     expect_ok(arena_acquire(arena));
@@ -311,7 +311,7 @@ START_TEST(test_close_wait_time_over_fails_etimedout_unchanged)
     expect_fail(arena_close_wait(arena, 60), ETIMEDOUT, "");
     took = clock_ns() - start;
     ck_assert_uint_ge(took, 59 * MS_NS);
-    ck_assert_uint_lt(took, 2000 * MS_NS);
+    ck_assert_uint_lt(took, test_patience() * 2000 * MS_NS);
     expect_usage(before);
     ck_assert(arena_is_alive(arena));
     ck_assert_uint_eq(ran_count, 0);
@@ -334,7 +334,7 @@ START_TEST(test_close_wait_zero_does_not_wait)
     expect_success(&answer);
     start = clock_ns();
     expect_fail(arena_close_wait(arena, 0), ETIMEDOUT, "");
-    ck_assert_uint_lt(clock_ns() - start, 1000 * MS_NS);
+    ck_assert_uint_lt(clock_ns() - start, test_patience() * 1000 * MS_NS);
     expect_ok(arena_release(arena));
     expect_ok(arena_close(arena));
 }
@@ -363,7 +363,7 @@ wait_to_close(void *arg)
 static void
 await_waiter(void)
 {
-    uint64_t deadline = clock_ns() + 3000 * MS_NS;
+    uint64_t deadline = clock_ns() + test_patience() * 3000 * MS_NS;
 
     while (arena_acquire(arena) == 0) {
         arena_release(arena);
@@ -446,7 +446,7 @@ START_TEST(test_close_wait_release_wakes_waiter)
     released = clock_ns();
     expect_ok(arena_release(arena));
     join_thread(thread);
-    ck_assert_uint_lt(clock_ns() - released, 2000 * MS_NS);
+    ck_assert_uint_lt(clock_ns() - released, test_patience() * 2000 * MS_NS);
     expect_success(&waiter.answer);
     ck_assert_uint_ge(waiter.took, 50 * MS_NS);
 }

@@ -342,18 +342,18 @@ static const struct referent {
     {make_auto, 100 * KIB, 96},
 };
 
-/* Alone, and one in sixteen among living ones. */
+/* Alone, and one in sixteen (of few: in four) among living ones. */
 START_TEST(test_death_all_are_told_within_two_collections)
 {
     const struct referent *r = &referents[_i / 2];
-    size_t every = _i % 2 == 0 ? 1 : 16, told;
+    size_t every = _i % 2 == 0 ? 1 : r->count < PHANTOMS / 4 ? 4 : 16, told;
 
     flock_build(r->make, r->size, r->count, every, 1);
     collect_scrubbed();
     told = flock_notified();
     collect_scrubbed();
     told += flock_notified();
-    expect_all(told, r->count / every);
+    expect_nearly_all(told, r->count / every);
     collect_times(2);
     ck_assert_uint_le(flock_notified() + told, r->count / every); /* once */
     flock_drop();
@@ -362,9 +362,13 @@ END_TEST
 
 START_TEST(test_death_tells_all_phantoms_of_a_referent)
 {
+    size_t told;
+
     flock_build(make_implicit, 40, 100, 1, 7);
     collect_times(2);
-    expect_nearly_all(flock_notified(), 700);
+    told = flock_notified();
+    ck_assert_uint_eq(told % 7, 0);
+    expect_nearly_all(told / 7, 100);
 }
 END_TEST
 
@@ -403,7 +407,10 @@ START_TEST(test_death_after_clear_or_free_is_not_told)
 }
 END_TEST
 
-/* Linked blocks: each has a phantom. */
+/* Linked blocks, in chains of so many: each has a phantom, and who is kept by
+ * chance keeps those behind it. */
+#define CHAIN 20
+
 static void *
 chain_main(void *arg)
 {
@@ -412,6 +419,8 @@ chain_main(void *arg)
     for (size_t i = 0; i < 200; i++) {
         void **block = arena_malloc(64);
 
+        if (i % CHAIN == 0)
+            previous = NULL;
         *block = previous;
         previous = block;
         (void)arena_phantom_new(block, queue, NULL);
@@ -435,9 +444,13 @@ cycles_main(void *arg)
 
 START_TEST(test_death_of_a_chain_is_told_in_one_collection)
 {
+    size_t told;
+
     run_in_thread(chain_main, NULL);
     collect_scrubbed();
-    expect_nearly_all(queue_drain(), 200);
+    told = queue_drain();
+    ck_assert_uint_ge(told + LEFT_MOST * CHAIN, 200);
+    ck_assert_uint_le(told, 200);
 }
 END_TEST
 
@@ -510,7 +523,7 @@ START_TEST(test_death_of_an_arena_with_actions_is_told_once)
     expect_nearly_all(queue_drain(), 200);
     expect_nearly_all((size_t)atomic_load(&closed), 200);
     collect_times(3);
-    ck_assert_uint_le(queue_drain(), 2);
+    ck_assert_uint_le(queue_drain(), kept_by_chance(200));
 }
 END_TEST
 

@@ -773,10 +773,10 @@ push_suite(void)
     TCase *ends = tcase_create("ends");
     int all = LENGTH(kinds);
 
-    tcase_set_timeout(taking, 10 * test_patience());
-    tcase_set_timeout(freeing, 10 * test_patience());
-    tcase_set_timeout(faults, 10 * test_patience());
-    tcase_set_timeout(ends, 10 * test_patience());
+    tcase_set_timeout(taking, 10);
+    tcase_set_timeout(freeing, 10);
+    tcase_set_timeout(faults, 10);
+    tcase_set_timeout(ends, 10);
     tcase_add_test(taking, test_leaky_code_leaves_nothing_behind);
     tcase_add_loop_test(taking, test_the_family_takes_from_the_arena, 0, all);
     tcase_add_test(taking, test_scopes_nest_and_belong_to_a_thread);

@@ -62,7 +62,7 @@ main(void)
 
     if (access(LIBRARY, R_OK) != 0)
         return 77; /* configured with --disable-shared */
-    tcase_set_timeout(tcase, 30 * test_patience());
+    tcase_set_timeout(tcase, 30);
     tcase_add_loop_test(tcase, test_scopes_work_under_the_library, 0,
                         LENGTH(cases));
     suite_add_tcase(suite, tcase);

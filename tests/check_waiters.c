@@ -354,8 +354,8 @@ START_TEST(test_slots_of_many_threads_are_never_idle)
     leave_room(SLOTS * slots_unit(slots.taking));
     share = slots_share(&slots);
     expect_no_failure(&slots.failures);
-    /* Or half of them, where the processors are not ours alone; a tenth
-     * beside other tests. */
+    /* A tenth, where the processors are not ours alone: who is passed over
+     * until the next collection or the end of a wait would hold less. */
     ck_assert_msg(share >= (test_patience() == 1   ? 0.85
                             : test_patience() <= 4 ? 0.5
                                                    : 0.1),
@@ -565,8 +565,8 @@ START_TEST(test_release_serves_its_waiter_at_once)
     expect_ok(arena_set_explicit_gc((_i & 2) == 0));
     leave_room((_i & 1) == 0 ? MIB : unit);
     median = median_service((_i & 1) == 0);
-    ck_assert_msg(median <= test_patience() * 10 * MS_NS, "the median was %.1f ms",
-                  (double)median / 1e6);
+    ck_assert_msg(median <= test_patience() * 10 * MS_NS,
+                  "the median was %.1f ms", (double)median / 1e6);
     teardown();
     expect_usage(base);
 }
@@ -720,7 +720,7 @@ START_TEST(test_memory_behind_slow_close_actions_is_waited_for)
     scrub();
     start = clock_ns();
     expect_ok(arena_reserve(MIB));
-    ck_assert_uint_lt(clock_ns() - start, 5000 * MS_NS);
+    ck_assert_uint_lt(clock_ns() - start, test_patience() * 5000 * MS_NS);
     expect_ok(arena_unreserve(MIB));
     teardown();
     expect_settled(base);

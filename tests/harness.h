@@ -83,7 +83,9 @@ const char *failure_fault(bool failed, int got, int error,
 
 /* How many times longer than the contract says a thing may take: a processor
  * that others use too is no fault of the library's.  ARENA_TEST_PATIENCE; by
- * default 4.  With 1 the contract is tested to the letter. */
+ * default 16.  Check's time limits of tests are as many times longer, unless
+ * CK_TIMEOUT_MULTIPLIER says otherwise.  With 1 the contract is tested to the
+ * letter. */
 unsigned test_patience(void);
 
 /* What a call answered on another thread. */
