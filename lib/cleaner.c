@@ -27,7 +27,8 @@ static struct {
     _Atomic uint32_t freeing; /* of those, how many retained memory */
     _Atomic uint32_t wake;   /* changes when there is something to do */
     _Atomic bool asleep;     /* the thread must be woken, by one of all */
-    _Atomic uint32_t drainers; /* threads that wait for done to change */
+    _Atomic uint32_t drainers; /* threads that wait for done to get on */
+    _Atomic uint32_t goal;   /* nearest value of done that one waits for */
     _Atomic bool running;    /* the thread exists */
     uint32_t woken;          /* wake, when this process was forked */
     _Atomic uint32_t relieved; /* threads whose action goes on beside it */
@@ -115,18 +116,31 @@ queue_take(void)
 
 /* --- The thread --- */
 
+/* Counters wrap: a comes before b. */
+static bool
+is_before(uint32_t a, uint32_t b)
+{
+    return (int32_t)(a - b) < 0;
+}
+
+/* Those who drain are woken when the nearest goal is reached, not by each
+ * node: it took longer to wake them than to run most actions.  A relieved
+ * thread has no place in the order, so it always wakes them. */
 static void
 cleaner_run(struct thread *self, struct pending *node)
 {
-    bool retains = node->retains;
+    bool retains = node->retains, relieved;
+    uint32_t done;
 
     node->run(node);
     if (retains)
         atomic_fetch_add(&cleaner.freeing, 1);
-    if (self != NULL && self->relieved)
+    relieved = self != NULL && self->relieved;
+    if (relieved)
         atomic_fetch_sub(&cleaner.relieved, 1);
-    atomic_fetch_add(&cleaner.done, 1);
-    if (atomic_load(&cleaner.drainers) != 0)
+    done = atomic_fetch_add(&cleaner.done, 1) + 1;
+    if (atomic_load(&cleaner.drainers) != 0
+        && (relieved || !is_before(done, atomic_load(&cleaner.goal))))
         arenap_os_wake(&cleaner.done, INT32_MAX);
 }
 
@@ -235,6 +249,21 @@ arenap_cleaner_revive_slow(void)
     errno = saved;
 }
 
+/* Have the cleaner wake us at a goal, or before; then see how far it is. */
+static uint32_t
+drain_look(uint32_t goal)
+{
+    uint32_t done = atomic_load(&cleaner.done);
+    uint32_t nearest = atomic_load(&cleaner.goal);
+
+    if (!is_before(done, goal))
+        return done;
+    while (!is_before(done, nearest) || is_before(goal, nearest))
+        if (atomic_compare_exchange_weak(&cleaner.goal, &nearest, goal))
+            break;
+    return atomic_load(&cleaner.done);
+}
+
 void
 arenap_cleaner_drain(uint64_t deadline)
 {
@@ -245,7 +274,7 @@ arenap_cleaner_drain(uint64_t deadline)
         return;
     atomic_fetch_add(&cleaner.drainers, 1);
     /* Without threads beside the cleaner nodes are done in order. */
-    while ((int32_t)((done = atomic_load(&cleaner.done)) - goal) < 0
+    while (is_before(done = drain_look(goal), goal)
            || atomic_load(&cleaner.relieved) != 0)
         if (arenap_cleaner_start() != 0
             || !arenap_os_wait(&cleaner.done, done, deadline))
