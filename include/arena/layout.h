@@ -197,9 +197,26 @@ ARENA_SCALAR_(arena_layout_address, void *);
                        : -1]))
 #define ARENA_FIELD_(type, field) (((type *)0)->field)
 
+/* In C++ an enumeration need not have room for -1; what is behind it has. */
+#if defined(__cplusplus) && defined(__GNUC__)
+extern "C++" {
+template <typename type, bool is_enum> struct arena_number_ {
+    typedef type of;
+};
+template <typename type> struct arena_number_<type, true> {
+    typedef __underlying_type(type) of;
+};
+}
+#define ARENA_NUMBER_(type) arena_number_<type, __is_enum(type)>::of
+#define ARENA_IS_SIGNED_(type)                                                \
+    (static_cast<ARENA_NUMBER_(type)>(-1)                                     \
+     < static_cast<ARENA_NUMBER_(type)>(1))
+#else
+#define ARENA_IS_SIGNED_(type) ((type)-1 < (type)1)
+#endif
 #define ARENA_SIGNS_(data_type, type)                                         \
-    (((data_type)-1 < (data_type)1 ? ARENA_LAYOUT_SIGNED_DATA : 0u)           \
-     | ((type)-1 < (type)1 ? ARENA_LAYOUT_SIGNED_VALUE : 0u))
+    ((ARENA_IS_SIGNED_(data_type) ? ARENA_LAYOUT_SIGNED_DATA : 0u)            \
+     | (ARENA_IS_SIGNED_(type) ? ARENA_LAYOUT_SIGNED_VALUE : 0u))
 
 #define ARENA_TABLE_(kind, order, flags, text, data_type, type, count,        \
                      element, members, variants, choose)                      \
