@@ -8,9 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "access.h"
 #include "buffer.h"
 #include "error.h"
 #include "internal.h"
+#include "os.h"
 
 /* --- Numbers --- */
 
@@ -398,6 +400,19 @@ transfer_bytes(char *bytes, size_t left, int fd, bool in)
     return (ssize_t)done;
 }
 
+/* The system could not reach the first byte: of a file that is mapped and has
+ * become shorter, as all other accesses say. */
+static ssize_t
+fail_cut(const arena_segment_t *part)
+{
+    char first;
+
+    return arenap_access_is_guarded(part)
+                   && !arenap_os_copy(&first, part->addr, 1)
+               ? arenap_access_fail(part, 0, part->size, 0, EIO)
+               : -1;
+}
+
 /* Over a segment: the system is given its address, so its arena is kept from
  * being closed meanwhile.  Not by an access, which a close would wait for as
  * long as this takes. */
@@ -416,6 +431,8 @@ transfer_over(arena_buffer_t *buffer, size_t left, int fd, bool in)
     /* It may have been reset before that. */
     if (arena_get_bytes(&part, 0, NULL, 0) == 0)
         done = transfer_bytes(part.addr, left, fd, in);
+    if (done < 0 && errno == EFAULT)
+        done = fail_cut(&part);
     arena_release(part.arena);
     return done;
 }

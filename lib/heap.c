@@ -369,7 +369,7 @@ give_pages(void *base, size_t size)
     if (atomic_exchange(&since, cycle) != cycle)
         atomic_store(&given, 0);
     if (atomic_fetch_add(&given, size) < arenap_collector_in_use())
-        arenap_os_clear(base, size);
+        arenap_os_discard(base, size);
 }
 
 /* Put a block at hand, or give it back to the collector, which said in cycle

@@ -384,16 +384,23 @@ pages_begin(const arena_segment_t *segment, char **first, size_t *length)
 int
 arena_map_sync(const arena_segment_t *segment)
 {
-    char *first;
+    char *first, last;
     size_t length;
-    int result = 0, error;
+    int result = 0, error = 0;
+    bool there = true;
 
     if (pages_begin(segment, &first, &length) != 0)
         return -1;
-    if (segment->size != 0)
+    if (segment->size != 0) {
         result = msync(first, length, MS_SYNC);
-    error = errno;
+        error = errno;
+        /* Of pages that the file does not have any more it says nothing. */
+        there = arenap_os_copy(
+            &last, (char *)segment->addr + segment->size - 1, 1);
+    }
     arenap_access_leave(segment, 0);
+    if (!there)
+        return arenap_access_fail(segment, 0, segment->size, 0, EIO);
     return result == 0 ? 0
                        : arenap_fail(error, "cannot write %zu bytes to the "
                                             "file",

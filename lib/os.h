@@ -46,6 +46,10 @@ void arenap_os_malloc_is_bypassed(void);
 /* malloc_usable_size. */
 size_t arenap_os_usable(void *block);
 
+/* Give the pages of a block of collected memory back, where that can be done
+ * at once: what is in it is not defined any more. */
+void arenap_os_discard(void *block, size_t size);
+
 /* Set to zero, of a block of collected memory: its pages are given back, to
  * come back as zeroes when they are touched. */
 void arenap_os_clear(void *block, size_t size);

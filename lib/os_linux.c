@@ -232,17 +232,36 @@ arenap_os_usable(void *block)
     return malloc_usable_size(block);
 }
 
+/* The whole pages of a block, from *lo to *hi.  False: there are none, or the
+ * system keeps them as they are: those that are locked. */
+static bool
+discard(void *block, size_t size, char **lo, char **hi)
+{
+    int saved = errno;
+    bool done;
+
+    *lo = (char *)arenap_round_up((uintptr_t)block, ARENA_PAGE);
+    *hi = (char *)(((uintptr_t)block + size) & ~(ARENA_PAGE - 1));
+    done = *hi > *lo && madvise(*lo, (size_t)(*hi - *lo), MADV_DONTNEED) == 0;
+    errno = saved;
+    return done;
+}
+
+void
+arenap_os_discard(void *block, size_t size)
+{
+    char *lo, *hi;
+
+    (void)discard(block, size, &lo, &hi);
+}
+
 void
 arenap_os_clear(void *block, size_t size)
 {
-    char *lo = (char *)arenap_round_up((uintptr_t)block, ARENA_PAGE);
-    char *hi = (char *)(((uintptr_t)block + size) & ~(ARENA_PAGE - 1));
-    int saved = errno;
+    char *lo, *hi;
 
-    /* Refused for pages that are locked. */
-    if (hi <= lo || madvise(lo, (size_t)(hi - lo), MADV_DONTNEED) != 0)
+    if (!discard(block, size, &lo, &hi))
         lo = hi = (char *)block + size;
-    errno = saved;
     memset(block, 0, (size_t)(lo - (char *)block));
     memset(hi, 0, (size_t)((char *)block + size - hi));
 }

@@ -17,6 +17,8 @@
 #include "gc_harness.h"
 #include "os.h"
 
+#define PAGE ((size_t)4096)
+
 static arena_t *arena;
 static int file; /* of 10000 bytes that fill_block(seed 1) gives */
 static unsigned char contents[10000];
@@ -494,6 +496,39 @@ START_TEST(test_shorter_file_is_a_fault_to_buffers)
 }
 END_TEST
 
+START_TEST(test_shorter_file_is_a_fault_to_descriptors)
+{
+    arena_segment_t s = map(0, 10000, ARENA_MAP_WRITE);
+    int zeroes = open("/dev/zero", O_RDONLY), ends[2];
+    arena_buffer_t *buffer;
+
+    ck_assert_int_ne(zeroes, -1);
+    ck_assert_int_eq(pipe(ends), 0);
+    expect_ok(buffer = arena_buffer_of_segment(&s));
+    ck_assert_int_eq(ftruncate(file, 0), 0);
+    expect_fail((int)arena_buffer_write_fd(buffer, ends[1]), EIO, "shorter");
+    expect_fail((int)arena_buffer_read_fd(buffer, zeroes), EIO, "shorter");
+    ck_assert_int_eq(ftruncate(file, 10000), 0);
+    ck_assert_int_eq(arena_buffer_read_fd(buffer, zeroes), 10000);
+    close(zeroes);
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
+START_TEST(test_shorter_file_cannot_be_synced)
+{
+    arena_segment_t s = map(0, 10000, ARENA_MAP_WRITE), first;
+
+    expect_ok(arena_segment_slice(&s, 0, 4096, &first));
+    ck_assert_int_eq(ftruncate(file, 4096), 0);
+    expect_fail(arena_map_sync(&s), EIO, "shorter");
+    expect_ok(arena_map_sync(&first));
+    ck_assert_int_eq(ftruncate(file, 10000), 0);
+    expect_ok(arena_map_sync(&s));
+}
+END_TEST
+
 START_TEST(test_string_ends_before_what_is_gone)
 {
     arena_segment_t s = map(0, 10000, ARENA_MAP_WRITE);
@@ -540,6 +575,27 @@ START_TEST(test_map_larger_than_4_gib)
     ck_assert_uint_eq(number, 4711);
     ck_assert_uint_eq(file_size(), size + 1);
     expect_fail(arena_get_u64_unaligned(&s, size - 7, &number), ERANGE, "");
+}
+END_TEST
+
+START_TEST(test_discard_leaves_locked_pages_alone)
+{
+    char *pages = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    ck_assert_ptr_ne(pages, MAP_FAILED);
+    memset(pages, 'x', 3 * PAGE);
+    arenap_os_discard(pages + 1, 2 * PAGE);
+    ck_assert_int_eq(pages[PAGE], 0);
+    ck_assert_int_eq(pages[PAGE - 1], 'x');
+    ck_assert_int_eq(pages[2 * PAGE], 'x');
+    if (mlock(pages + 2 * PAGE, PAGE) == 0) {
+        arenap_os_discard(pages + 2 * PAGE, PAGE);
+        ck_assert_int_eq(pages[2 * PAGE], 'x');
+        arenap_os_clear(pages + 2 * PAGE, PAGE);
+        ck_assert_int_eq(pages[2 * PAGE], 0);
+    }
+    munmap(pages, 3 * PAGE);
 }
 END_TEST
 
@@ -635,6 +691,8 @@ mapping_suite(void)
     tcase_add_checked_fixture(shorter, setup, teardown);
     tcase_add_test(shorter, test_shorter_file_is_a_fault);
     tcase_add_test(shorter, test_shorter_file_is_a_fault_to_buffers);
+    tcase_add_test(shorter, test_shorter_file_is_a_fault_to_descriptors);
+    tcase_add_test(shorter, test_shorter_file_cannot_be_synced);
     tcase_add_test(shorter, test_string_ends_before_what_is_gone);
     suite_add_tcase(s, shorter);
 
@@ -642,6 +700,7 @@ mapping_suite(void)
     tcase_add_test(uses, test_copies_between_mappings_of_one_file);
     tcase_add_test(uses, test_map_larger_than_4_gib);
     tcase_add_test(uses, test_resident_counts_bytes);
+    tcase_add_test(uses, test_discard_leaves_locked_pages_alone);
     tcase_add_test(uses, test_only_mapped_segments_are_synced);
     tcase_add_test(uses, test_sync_elsewhere_fails_and_close_succeeds);
     suite_add_tcase(s, uses);

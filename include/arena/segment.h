@@ -444,7 +444,8 @@ ARENA_API int arena_map(arena_t *arena, int fd, off_t offset, size_t size,
 
 /** Wait until what was written is in the file.
  *  @return 0; or -1 with errno EINVAL, ENOTSUP (not a mapped file), EPERM,
- *          ESTALE, or that of msync(2); so all of these.
+ *          ESTALE, EIO (the file has become shorter), or that of msync(2); so
+ *          all of these.
  *  As MemorySegment.force of the JDK. */
 ARENA_API int arena_map_sync(const arena_segment_t *segment);
 
