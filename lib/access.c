@@ -77,6 +77,16 @@ arenap_access_first(int fault, int other)
 }
 
 static int
+fail_argument(const arena_segment_t *segment)
+{
+    if (segment == NULL)
+        return arenap_fail(EINVAL, "the segment is NULL");
+    if (segment->live == NULL)
+        return arenap_fail(EINVAL, "the segment is all zero: it was not made");
+    return arenap_fail(EINVAL, "the pointer given with the segment is NULL");
+}
+
+static int
 fail_range(const arena_segment_t *segment, size_t offset, size_t n)
 {
     if (offset == SIZE_MAX)
@@ -96,7 +106,7 @@ arenap_access_fail(const arena_segment_t *segment, size_t offset, size_t n,
 {
     switch (fault) {
     case EINVAL:
-        return arenap_fail(EINVAL, "no segment was given, or no place");
+        return fail_argument(segment);
     case EACCES:
         return arenap_fail(EACCES, "the segment is read-only");
     case ERANGE:

@@ -83,8 +83,9 @@ arena_buffer_free(arena_buffer_t *buffer)
     if (buffer == NULL)
         return 0;
     if (buffer->root != NULL)
-        return arenap_fail(EINVAL, "the buffer is a view: only the first one "
-                                   "can be freed");
+        return arenap_fail(EINVAL,
+                           "the buffer is a view, of another buffer or of a "
+                           "segment: it has no memory of its own to free");
     if (!atomic_compare_exchange_strong(&buffer->tag, &tag, BUFFER_VIEW))
         return 0;
     /* From here on it counts as dead. */

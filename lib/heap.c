@@ -503,6 +503,24 @@ is_libc_block(struct thread *self, const void *ptr)
            && (size & (ARENA_GRANULE - 1)) == 0;
 }
 
+/* What is known, but nothing to free here.  -1, with errno EINVAL. */
+static int
+fail_others(void *block, enum block found)
+{
+    const struct arena *arena = arena_of(block);
+
+    if (found == BLOCK_BUFFER)
+        return arenap_fail(EINVAL,
+                           "%p is or has the bytes of a direct buffer, which "
+                           "arena_buffer_free frees",
+                           block);
+    if (arena != NULL && arena->kind != ARENA_IMPLICIT)
+        return arenap_fail(EINVAL,
+                           "%p is memory of an arena, which is freed with it",
+                           block);
+    return fail_no_block(block);
+}
+
 /* A block that the arena of a scope keeps, or libc's, or none. */
 static int
 free_others(void *block, enum block found)
@@ -510,7 +528,7 @@ free_others(void *block, enum block found)
     if (arenap_scope_is_block(block))
         return 0;
     if (found != BLOCK_NONE || !is_libc_block(arenap_thread_self(), block))
-        return fail_no_block(block);
+        return fail_others(block, found);
     free(block);
     return 0;
 }
@@ -655,7 +673,7 @@ realloc_others(struct thread *self, void *block, size_t size,
         return arenap_scope_realloc(self, arena, block, size);
     if (found == BLOCK_NONE && is_libc_block(self, block))
         return realloc(block, size);
-    fail_no_block(block);
+    fail_others(block, found);
     return NULL;
 }
 

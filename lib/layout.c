@@ -457,6 +457,32 @@ options_check(arena_layout_options_t *out,
     return 0;
 }
 
+/* Is the number that the member names there, and of use?  As members_check. */
+static int
+member_check_by(const arena_layout_t *group,
+                const arena_layout_member_t *member)
+{
+    const char *name = member->name != NULL ? member->name : "without a name";
+
+    if (group->kind == ARENA_LAYOUT_UNION)
+        return arenap_fail(EINVAL,
+                           "member %.40s of %.40s cannot be counted or told "
+                           "by %.40s: it is one of a union",
+                           name, arenap_layout_name(group), member->by);
+    if (!arenap_layout_takes_by(member->layout))
+        return arenap_fail(EINVAL,
+                           "member %.40s of %.40s cannot be counted or told "
+                           "by %.40s: its layout is no array, union or "
+                           "pointer to what has one",
+                           name, arenap_layout_name(group), member->by);
+    if (arenap_layout_by(group, member) == NULL)
+        return arenap_fail(EINVAL,
+                           "member %.40s of %.40s cannot be counted or told "
+                           "by %.40s: no member of that name is a number",
+                           name, arenap_layout_name(group), member->by);
+    return 0;
+}
+
 /* Is every member usable?  0, and the depth is set; or -1 with errno
  * EINVAL. */
 static int
@@ -478,13 +504,8 @@ members_check(arena_layout_t *group)
     for (size_t i = 0; i < group->count; i++) {
         const arena_layout_member_t *member = &group->members[i];
 
-        if (member->by != NULL
-            && (group->kind == ARENA_LAYOUT_UNION
-                || !arenap_layout_takes_by(member->layout)
-                || arenap_layout_by(group, member) == NULL))
-            return arenap_fail(EINVAL, "member %zu of %s has no use for a "
-                                       "number %s",
-                               i, arenap_layout_name(group), member->by);
+        if (member->by != NULL && member_check_by(group, member) != 0)
+            return -1;
     }
     return 0;
 }

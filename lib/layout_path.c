@@ -36,6 +36,18 @@ compile_fail(const struct compiler *compiler, const char *why)
                        (size_t)(compiler->at - compiler->text), why);
 }
 
+/* The same of an index, whose last digit was read. */
+static int
+compile_fail_bound(const struct compiler *compiler, size_t index,
+                   size_t bound)
+{
+    return arenap_fail(EINVAL,
+                       "path %.80s, at character %zu: index %zu is past the "
+                       "end of an array of %zu elements",
+                       compiler->text,
+                       (size_t)(compiler->at - compiler->text), index, bound);
+}
+
 /* Add bytes to where the path leads.  False: over PTRDIFF_MAX. */
 static bool
 compile_advance(arena_path_t *path, size_t data, size_t value)
@@ -64,26 +76,42 @@ compile_step(arena_path_t *path, unsigned kind)
 /* How many groups a member is looked for in that have no name. */
 #define UNNAMED_MOST 1000u
 
-/* The first member of that name, in groups without a name too; adds its
- * offsets. */
+/* How much of a path is the member's name; 0: it does not begin with it.
+ * Names may have points and brackets in them, as in ARENA_MEMBER of a field
+ * within a field. */
+static size_t
+name_length(const arena_layout_member_t *member, const char *path)
+{
+    size_t length = strlen(member->name);
+
+    return strncmp(member->name, path, length) == 0
+                   && strchr(".[-", path[length]) != NULL
+               ? length
+               : 0;
+}
+
+/* The first member whose name a path begins with, in groups without a name
+ * too; adds its offsets, and goes on in the path. */
 static const arena_layout_t *
-find_member(const arena_layout_t *group, const char *name, size_t length,
-            size_t offset[2], unsigned *left)
+find_member(const arena_layout_t *group, const char **path, size_t offset[2],
+            unsigned *left)
 {
     for (size_t i = 0; i < group->count; i++) {
         const arena_layout_member_t *member = &group->members[i];
         const arena_layout_t *found = NULL;
+        size_t length;
 
         if (member->name != NULL) {
-            if (strncmp(member->name, name, length) == 0
-                && member->name[length] == '\0')
+            length = name_length(member, *path);
+            *path += length;
+            if (length != 0)
                 found = member->layout;
         } else if (member->layout != NULL
                    && (member->layout->kind == ARENA_LAYOUT_STRUCT
                        || member->layout->kind == ARENA_LAYOUT_UNION)
                    && *left > 0) {
             --*left;
-            found = find_member(member->layout, name, length, offset, left);
+            found = find_member(member->layout, path, offset, left);
         }
         if (found != NULL) {
             offset[0] += member->offset;
@@ -98,20 +126,21 @@ static int
 compile_member(struct compiler *compiler)
 {
     const arena_layout_t *group = compiler->path.layout;
-    size_t length = strcspn(compiler->at, ".[-"), offset[2] = {0, 0};
+    size_t offset[2] = {0, 0};
+    const char *at = compiler->at;
     unsigned left = UNNAMED_MOST;
     const arena_layout_t *found;
 
     if (group->kind != ARENA_LAYOUT_STRUCT
         && group->kind != ARENA_LAYOUT_UNION)
         return compile_fail(compiler, "this has no members");
-    found = find_member(group, compiler->at, length, offset, &left);
-    if (length == 0 || found == NULL)
+    found = find_member(group, &at, offset, &left);
+    if (found == NULL)
         return compile_fail(compiler, "there is no such member");
     if (!compile_advance(&compiler->path, offset[0], offset[1]))
         return compile_fail(compiler, "too far");
     compiler->path.layout = found;
-    compiler->at += length;
+    compiler->at = at;
     return 0;
 }
 
@@ -130,21 +159,22 @@ compile_follow(struct compiler *compiler)
     return 0;
 }
 
-/* The digits of an index.  False: it overflows, or there are none. */
+/* The digits of an index; SIZE_MAX when it overflows.  False: there are
+ * none. */
 static bool
 read_index(const char **at, size_t *out)
 {
     const char *digit = *at;
+    bool fits = true;
 
     *out = 0;
-    while (isdigit((unsigned char)*digit)) {
-        if (__builtin_mul_overflow(*out, (size_t)10, out)
-            || __builtin_add_overflow(*out, (size_t)(*digit - '0'), out))
-            return false;
-        digit++;
-    }
+    for (; isdigit((unsigned char)*digit); digit++)
+        fits = fits && !__builtin_mul_overflow(*out, (size_t)10, out)
+               && !__builtin_add_overflow(*out, (size_t)(*digit - '0'), out);
     if (digit == *at)
         return false;
+    if (!fits)
+        *out = SIZE_MAX;
     *at = digit;
     return true;
 }
@@ -169,8 +199,10 @@ compile_index(struct compiler *compiler, const arena_layout_t *element,
         path->indices++;
     } else if (!read_index(&compiler->at, &index)) {
         return compile_fail(compiler, "this is no index");
+    } else if (index == SIZE_MAX) {
+        return compile_fail(compiler, "no index is that large");
     } else if (index >= bound) {
-        return compile_fail(compiler, "the index is past the end");
+        return compile_fail_bound(compiler, index, bound);
     } else if (__builtin_mul_overflow(index, element->size, &data)
                || __builtin_mul_overflow(index, element->value_size, &value)
                || !compile_advance(path, data, value)) {
@@ -262,11 +294,18 @@ use_index(const struct arena_path_step *step, arena_form_t form, size_t index,
 {
     size_t bytes;
 
-    if (index >= step->bound
-        || __builtin_mul_overflow(index, step->stride[form], &bytes)
+    if (index >= step->bound && step->bound != SIZE_MAX)
+        return arenap_fail(ERANGE,
+                           "index %zu is past the end of an array of %zu "
+                           "elements",
+                           index, step->bound);
+    if (__builtin_mul_overflow(index, step->stride[form], &bytes)
         || __builtin_add_overflow(*offset, bytes, offset)
         || *offset > PTRDIFF_MAX)
-        return arenap_fail(ERANGE, "index %zu of %zu", index, step->bound);
+        return arenap_fail(ERANGE,
+                           "index %zu of elements of %zu bytes leads past "
+                           "all memory",
+                           index, step->stride[form]);
     return 0;
 }
 

@@ -147,6 +147,17 @@ arena_set_bytes(const arena_segment_t *segment, size_t offset,
 
 /* --- Arrays --- */
 
+/* ERANGE, in elements: their bytes may be more than there can be. */
+static int
+fail_elements(const arena_segment_t *segment, size_t offset, size_t count,
+              size_t element)
+{
+    return arenap_fail(ERANGE,
+                       "%zu elements of %zu bytes at offset %zu are not in a "
+                       "segment of %zu bytes",
+                       count, element, offset, segment->size);
+}
+
 static int
 check_element(size_t element, arena_order_t order, arena_order_t other)
 {
@@ -169,14 +180,26 @@ bytes_of(size_t count, size_t element)
     return __builtin_mul_overflow(count, element, &n) ? SIZE_MAX : n;
 }
 
+/* Move an array, whose elements are turned around or not, as move_one. */
+static int
+move_array(const arena_segment_t *segment, size_t offset, void *memory,
+           size_t count, size_t element, bool in, arena_order_t order)
+{
+    if (check_element(element, order, order) != 0)
+        return -1;
+    if (move_one(segment, offset, memory, bytes_of(count, element), in,
+                 order == ARENA_NATIVE_ENDIAN ? 1 : element)
+        == 0)
+        return 0;
+    return errno == ERANGE ? fail_elements(segment, offset, count, element)
+                           : -1;
+}
+
 int
 arena_get_array(const arena_segment_t *segment, size_t offset, void *out,
                 size_t count, size_t element, arena_order_t order)
 {
-    if (check_element(element, order, order) != 0)
-        return -1;
-    return move_one(segment, offset, out, bytes_of(count, element), false,
-                    order == ARENA_NATIVE_ENDIAN ? 1 : element);
+    return move_array(segment, offset, out, count, element, false, order);
 }
 
 int
@@ -184,11 +207,8 @@ arena_set_array(const arena_segment_t *segment, size_t offset,
                 const void *data, size_t count, size_t element,
                 arena_order_t order)
 {
-    if (check_element(element, order, order) != 0)
-        return -1;
-    return move_one(segment, offset, (void *)(uintptr_t)data,
-                    bytes_of(count, element), true,
-                    order == ARENA_NATIVE_ENDIAN ? 1 : element);
+    return move_array(segment, offset, (void *)(uintptr_t)data, count, element,
+                      true, order);
 }
 
 /* --- Filling --- */
@@ -292,11 +312,19 @@ arena_segment_copy_array(const arena_segment_t *to, size_t to_offset,
                          size_t count, size_t element)
 {
     size_t n = bytes_of(count, element);
+    bool fits;
 
     if (check_element(element, to_order, from_order) != 0)
         return -1;
-    return pair_copy(&(struct pair){to, from, to_offset, from_offset, n, n},
-                     to_order == from_order ? 1 : element);
+    if (pair_copy(&(struct pair){to, from, to_offset, from_offset, n, n},
+                  to_order == from_order ? 1 : element)
+        == 0)
+        return 0;
+    if (errno != ERANGE)
+        return -1;
+    fits = n <= to->size && to_offset <= to->size - n;
+    return fail_elements(fits ? from : to, fits ? from_offset : to_offset,
+                         count, element);
 }
 
 /* How many bytes are the same at the front of both. */
@@ -470,7 +498,7 @@ int
 arena_set_string(const arena_segment_t *segment, size_t offset, const char *s)
 {
     if (s == NULL)
-        return arenap_access_fail(segment, offset, 0, 0, EINVAL);
+        return arenap_fail(EINVAL, "the string is NULL");
     return arena_set_bytes(segment, offset, s, strlen(s) + 1);
 }
 

@@ -652,6 +652,19 @@ expect_stale(arena_buffer_t *buffer, arena_buffer_t *other)
     ck_assert_uint_eq(out, 0);
 }
 
+START_TEST(test_free_as_a_block_names_the_right_call)
+{
+    arena_buffer_t *buffer = make(_i == 0 ? 64 : 100000);
+
+    errno = 0;
+    arena_free(buffer);
+    ck_assert_int_eq(errno, EINVAL);
+    ck_assert_ptr_nonnull(strstr(arena_error(), "arena_buffer_free"));
+    expect_ok(arena_buffer_put_u32(buffer, 1));
+    expect_ok(arena_buffer_free(buffer));
+}
+END_TEST
+
 START_TEST(test_free_once_makes_the_root_and_views_stale)
 {
     size_t capacity = _i == 0 ? 64 : 100000;
@@ -1368,6 +1381,8 @@ add_bytes(TCase *bytes)
 static void
 add_free(TCase *freeing)
 {
+    tcase_add_loop_test(freeing, test_free_as_a_block_names_the_right_call, 0,
+                        2);
     tcase_add_loop_test(freeing,
                         test_free_once_makes_the_root_and_views_stale, 0, 2);
     tcase_add_test(freeing, test_free_by_several_threads_frees_once);

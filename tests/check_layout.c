@@ -202,6 +202,25 @@ START_TEST(test_build_empty_struct_has_size_0)
 }
 END_TEST
 
+START_TEST(test_build_number_of_no_use_is_named)
+{
+    arena_layout_member_t members[] = {
+        {.name = "count", .layout = &arena_layout_u32},
+        {.name = "plain", .layout = &arena_layout_i32, .by = "count"},
+    };
+
+    expect_fail(arena_layout_struct(arena, "s", members, 2, NULL), EINVAL,
+                "member plain of s cannot be counted or told by count: its "
+                "layout");
+    members[1].layout = arena_layout_array(arena, &arena_layout_u8, 9);
+    expect_fail(arena_layout_union(arena, "u", members, 2, NULL, NULL), EINVAL,
+                "it is one of a union");
+    members[1].by = "cuont";
+    expect_fail(arena_layout_struct(arena, "s", members, 2, NULL), EINVAL,
+                "by cuont: no member of that name");
+}
+END_TEST
+
 START_TEST(test_build_padding_takes_its_bytes)
 {
     const arena_layout_member_t members[] = {
@@ -469,7 +488,7 @@ START_TEST(test_path_bad_use_fails)
 
     expect_ok(arena_layout_path(&shape_layout, "points[].x", &path));
     expect_fail(arena_path_offset(&path, ARENA_FORM_DATA, &four, 1, &out),
-                ERANGE, "index 4 of 4");
+                ERANGE, "index 4 is past the end of an array of 4");
     expect_fail(arena_path_offset(&path, ARENA_FORM_DATA, NULL, 0, &out),
                 EINVAL, "1 open");
     expect_fail(arena_path_offset(&path, (arena_form_t)2, &four, 1, &out),
@@ -484,6 +503,47 @@ START_TEST(test_path_bad_use_fails)
     expect_fail(arena_layout_path(&shape_layout, NULL, &path), EINVAL, "");
     expect_fail(arena_layout_path(&shape_layout, "kind", NULL), EINVAL, "");
     ck_assert_uint_eq(out, 77);
+}
+END_TEST
+
+START_TEST(test_path_index_past_the_end_is_named)
+{
+    const size_t last = SIZE_MAX;
+    struct shape shape = {0};
+    struct point points[1];
+    arena_path_t path;
+
+    expect_fail(arena_layout_path(&shape_layout, "points[4]", &path), EINVAL,
+                "index 4 is past the end of an array of 4");
+    expect_ok(arena_layout_path(&shape_layout, "more[]", &path));
+    shape.more = points;
+    expect_fail(arena_path_at(&path, ARENA_FORM_VALUE, &shape, &last, 1),
+                ERANGE, "elements of 8 bytes");
+}
+END_TEST
+
+struct outer {
+    struct point inner;
+    struct point pair[2];
+};
+
+ARENA_STRUCT(outer_layout, struct outer,
+             ARENA_MEMBER(struct outer, inner.y, arena_layout_i32),
+             ARENA_MEMBER(struct outer, pair[1].x, arena_layout_i32));
+
+START_TEST(test_path_to_field_within_a_field)
+{
+    struct outer outer;
+    arena_path_t path;
+
+    expect_ok(arena_layout_path(&outer_layout, "inner.y", &path));
+    ck_assert_ptr_eq(arena_path_at(&path, ARENA_FORM_VALUE, &outer, NULL, 0),
+                     &outer.inner.y);
+    expect_ok(arena_layout_path(&outer_layout, "pair[1].x", &path));
+    ck_assert_ptr_eq(arena_path_at(&path, ARENA_FORM_VALUE, &outer, NULL, 0),
+                     &outer.pair[1].x);
+    expect_fail(arena_layout_path(&outer_layout, "inner", &path), EINVAL,
+                "no such member");
 }
 END_TEST
 
@@ -537,6 +597,7 @@ layout_suite(void)
     tcase_add_test(build, test_build_pads_the_end);
     tcase_add_test(build, test_build_pads_a_union);
     tcase_add_test(build, test_build_empty_struct_has_size_0);
+    tcase_add_test(build, test_build_number_of_no_use_is_named);
     tcase_add_test(build, test_build_padding_takes_its_bytes);
     tcase_add_test(build, test_build_aligned_raises_and_lowers);
     tcase_add_test(build, test_build_number_has_two_types);
@@ -554,6 +615,8 @@ layout_suite(void)
     tcase_add_loop_test(path, test_path_bad_text_fails, 0,
                         (int)LENGTH(bad_paths));
     tcase_add_test(path, test_path_bad_use_fails);
+    tcase_add_test(path, test_path_index_past_the_end_is_named);
+    tcase_add_test(path, test_path_to_field_within_a_field);
     tcase_add_test(path, test_path_too_many_steps_fails);
     tcase_add_test(path, test_path_finds_members_as_c_does);
     suite_add_tcase(suite, path);

@@ -71,6 +71,17 @@ START_TEST(test_make_bad_arguments_fails_and_changes_nothing)
 }
 END_TEST
 
+START_TEST(test_missing_pointers_are_told_apart)
+{
+    arena_segment_t none = {0};
+    char byte;
+
+    expect_fail(arena_get_bytes(NULL, 0, &byte, 1), EINVAL, "segment is NULL");
+    expect_fail(arena_get_bytes(&none, 0, &byte, 1), EINVAL, "all zero");
+    expect_fail(arena_get_bytes(&segment, 0, NULL, 1), EINVAL, "pointer");
+}
+END_TEST
+
 START_TEST(test_make_size_0_has_its_own_address)
 {
     arena_segment_t a, b;
@@ -1065,6 +1076,7 @@ END_TEST
 
 START_TEST(test_array_turns_byte_order)
 {
+    arena_segment_t few = slice_of(&segment, 0, 16);
     uint32_t numbers[16], got[16];
     uint32_t one;
 
@@ -1077,10 +1089,13 @@ START_TEST(test_array_turns_byte_order)
     ck_assert_mem_eq(got, numbers, sizeof got);
     expect_ok(arena_get_array(&segment, 1, got, 15, 4, ARENA_LITTLE_ENDIAN));
     expect_fail(arena_get_array(&segment, 0, got, 17, 4, ARENA_BIG_ENDIAN),
-                ERANGE, "68");
+                ERANGE, "17 elements of 4 bytes at offset 0");
     expect_fail(arena_set_array(&segment, 0, got, (size_t)1 << 62, 4,
                                 ARENA_BIG_ENDIAN),
-                ERANGE, "");
+                ERANGE, "4611686018427387904 elements of 4 bytes");
+    expect_fail(arena_segment_copy_array(&segment, 0, ARENA_BIG_ENDIAN, &few,
+                                         8, ARENA_BIG_ENDIAN, 3, 4),
+                ERANGE, "at offset 8 are not in a segment of 16");
     expect_fail(arena_get_array(&segment, 0, got, 1, 5, ARENA_BIG_ENDIAN),
                 EINVAL, "5");
     expect_fail(arena_get_array(&segment, 0, NULL, 1, 4, ARENA_BIG_ENDIAN),
@@ -1102,8 +1117,8 @@ START_TEST(test_string_round_trips)
     expect_ok(arena_string_length(&segment, 3, 1, &length));
     ck_assert_uint_eq(length, 6);
     expect_fail(arena_string_length(&segment, 3, 3, &length), EINVAL, "3");
-    expect_fail(arena_set_string(&segment, 3, NULL), EINVAL, "");
-    expect_fail(arena_string_length(&segment, 3, 1, NULL), EINVAL, "");
+    expect_fail(arena_set_string(&segment, 3, NULL), EINVAL, "string is NULL");
+    expect_fail(arena_string_length(&segment, 3, 1, NULL), EINVAL, "pointer");
 }
 END_TEST
 
@@ -1535,6 +1550,7 @@ segment_suite(void)
     tcase_add_checked_fixture(make, setup, teardown);
     tcase_add_test(make, test_make_is_zero_aligned_and_sized);
     tcase_add_test(make, test_make_bad_arguments_fails_and_changes_nothing);
+    tcase_add_test(make, test_missing_pointers_are_told_apart);
     tcase_add_test(make, test_make_size_0_has_its_own_address);
     tcase_add_test(make, test_make_in_closed_arena_fails_estale);
     tcase_add_test(make, test_zero_segment_fails_einval);
