@@ -16,7 +16,6 @@
 #include "mapping.h"
 #include "os.h"
 #include "pagemap.h"
-#include "stock.h"
 #include "thread.h"
 
 /* From here on the system's malloc maps pages of its own every time; then
@@ -269,25 +268,6 @@ chunks_release(struct chunk *chunk)
     return any;
 }
 
-/* Keep what a thread has no room for, if that fits in the stock. */
-static void
-chunks_stock(struct chunk *chunk)
-{
-    while (chunk != NULL) {
-        struct chunk *next = chunk->next;
-
-        if (!arenap_stock_give(chunk))
-            arenap_chunk_release(chunk);
-        chunk = next;
-    }
-}
-
-void
-arenap_chunk_age(void)
-{
-    chunks_release(arenap_stock_old());
-}
-
 static struct chunk *
 cache_take(struct chunk_cache *cache, unsigned class)
 {
@@ -311,7 +291,7 @@ cache_give(struct chunk_cache *cache, struct chunk *chunk)
     fits = chunk->class == 0 ? stack_push(cache, chunk)
                              : list_push(cache, chunk, &evicted);
     arenap_cache_leave(cache);
-    chunks_stock(evicted);
+    chunks_release(evicted);
     return fits;
 }
 
@@ -358,7 +338,7 @@ static _Atomic uint32_t flushing;
 size_t
 arenap_chunk_cached(void)
 {
-    size_t bytes = arenap_stock_bytes();
+    size_t bytes = 0;
 
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next)
         bytes += arenap_cache_read(&t->cache.bytes)
@@ -387,19 +367,19 @@ bool
 arenap_chunk_flush_all(void)
 {
     uint32_t none = 0;
-    bool any = false, all = chunks_release(arenap_stock_empty());
+    bool any = false;
     struct thread *t;
 
     /* One thread at a time; one barrier serves for all caches. */
     if (!arenap_os_has_heavy)
-        return all;
+        return false;
     for (t = arenap_thread_first(); t != NULL && !any; t = t->next)
         any = (arenap_cache_read(&t->cache.bytes)
                | arenap_counted_all(&t->cache.firsts))
               != 0;
     if (!any || !atomic_compare_exchange_strong(&flushing, &none, 1))
-        return all;
-    any = all;
+        return false;
+    any = false;
     for (t = arenap_thread_first(); t != NULL; t = t->next)
         atomic_fetch_or(&t->cache.steal, CACHE_STOLEN);
     arenap_os_heavy();
@@ -468,21 +448,13 @@ chunk_renew(struct chunk *chunk)
     chunk->zeroed = false;
 }
 
-/* Reserve and make a chunk, or take one out of the stock; the arena's limit
- * has been taken. */
+/* Reserve and make a chunk; the arena's limit has been taken. */
 static struct chunk *
 chunk_reserve(enum chunk_source source, struct arena *arena, size_t length,
               size_t charge, bool zero)
 {
     struct chunk *chunk = NULL, *handed;
 
-    /* One from the stock may be larger than what the limit was asked for. */
-    if (!arena->limited)
-        chunk = arenap_stock_take(source, charge);
-    if (chunk != NULL) {
-        chunk_renew(chunk);
-        return chunk;
-    }
     if (arenap_budget_reserve_chunk(charge, source, &handed) == 0) {
         chunk = handed;
         if (chunk != NULL)
@@ -623,9 +595,6 @@ arenap_chunk_give(struct thread *self, struct arena *arena,
     if (ARENA_UNLIKELY(arena->limited))
         limit_give(arena, NULL, chunk->charge);
     chunk_owner(chunk, &arenap_pagemap_cached);
-    if (!cache_give(&self->cache, chunk)) {
-        chunk->next = NULL;
-        chunks_stock(chunk);
-        arenap_chunk_age();
-    }
+    if (!cache_give(&self->cache, chunk))
+        arenap_chunk_release(chunk);
 }

@@ -23,7 +23,6 @@
 #include "phantom.h"
 #include "roots.h"
 #include "scope.h"
-#include "stock.h"
 #include "stop.h"
 #include "sync.h"
 #include "thread.h"
@@ -189,7 +188,6 @@ fork_prepare(void)
     arenap_control_fork_prepare();
     arenap_phantom_fork_prepare();
     arenap_magazine_fork_prepare();
-    arenap_stock_fork_prepare();
     arenap_os_fork_prepare();
 }
 
@@ -197,7 +195,6 @@ static void
 fork_done(void)
 {
     arenap_os_fork_done();
-    arenap_stock_fork_done();
     arenap_magazine_fork_done();
     arenap_phantom_fork_done();
     arenap_control_fork_done();
