@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include "../include/arena/budget.h"
 #include "../include/arena/heap.h"
@@ -21,12 +24,49 @@ void *arena_legacy_memalign(size_t align, size_t size);
 
 /* --- Collected memory --- */
 
+/* The collector clears 16 KiB of the stack below it now and then.  Where that
+ * is not there, as in the threads by which libc runs timers, it would write
+ * over the end; what such a thread asks for is libc's. */
+#define ROOM_LEAST ((size_t)32 * 1024)
+#define ROOM_STEP ((size_t)4096)
+
+static INTERPOSE_TLS enum { ROOM_UNKNOWN, ROOM_ENOUGH, ROOM_SMALL } room_below;
+
+/* Each page down to there can be read.  The main thread's stack grows. */
+static __attribute__((noinline)) bool
+find_room(void)
+{
+    struct iovec theirs[ROOM_LEAST / ROOM_STEP], ours;
+    size_t count = sizeof theirs / sizeof theirs[0];
+    char bytes[sizeof theirs / sizeof theirs[0]];
+    int saved = errno;
+    ssize_t read;
+
+    for (size_t i = 0; i < count; i++) {
+        theirs[i].iov_base =
+            (char *)__builtin_frame_address(0) - (i + 1) * ROOM_STEP;
+        theirs[i].iov_len = 1;
+    }
+    ours.iov_base = bytes;
+    ours.iov_len = sizeof bytes;
+    room_below = ROOM_ENOUGH;
+    if (syscall(SYS_gettid) != getpid()) {
+        read = process_vm_readv(getpid(), &ours, 1, theirs, count, 0);
+        if (read >= 0 ? (size_t)read < count : errno == EFAULT)
+            room_below = ROOM_SMALL;
+    }
+    errno = saved;
+    return room_below == ROOM_ENOUGH;
+}
+
 /* The call is the program's, which has pushed no arena, and what it gets is
  * collected. */
 static bool
 collects(void)
 {
-    return LIKELY(arenap_mode_now() == MODE_COLLECT && arenap_inside == 0);
+    return LIKELY(arenap_mode_now() == MODE_COLLECT && arenap_inside == 0)
+           && (LIKELY(room_below == ROOM_ENOUGH)
+               || (room_below == ROOM_UNKNOWN && find_room()));
 }
 
 /* What is asked of libarena: a block is kept by pointers to each of its bytes,
