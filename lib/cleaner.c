@@ -302,8 +302,7 @@ arenap_cleaner_collect(void)
         return false;
     pthread_mutex_lock(&collection.lock);
     goal = collection.started + 1;
-    while ((int32_t)((finished = atomic_load(&collection.finished)) - goal)
-           < 0) {
+    while (is_before(finished = atomic_load(&collection.finished), goal)) {
         bool mine = !collection.running;
 
         if (mine) {
