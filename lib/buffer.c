@@ -147,7 +147,7 @@ root_make_outside(struct thread *self, size_t capacity, size_t align)
         return NULL;
     }
     if (!arenap_payload_complete(&payload, align)) {
-        arenap_collector_free(root);
+        arenap_collector_free(self, root);
         arenap_budget_release(handle + payload.length);
         arenap_fail_system(payload.length);
         return NULL;

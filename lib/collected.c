@@ -1005,14 +1005,18 @@ arenap_implicit_free(const void *ptr, void *base)
     struct implicit *block = base;
     uint64_t tag = atomic_load_explicit(&block->tag, memory_order_acquire);
     size_t size = (size_t)(block->shape >> SHAPE_SHIFT);
+    struct thread *self = arenap_thread_self();
 
+    if ((tag & TAG_ARMED) == 0 || implicit_user(block) != ptr)
+        return false;
+    if (!arenap_collector_stops(self))
+        return true; /* left to the collector, whose it may be already */
     /* The tag goes once, here or in the collector: so does the account. */
-    if ((tag & TAG_ARMED) == 0 || implicit_user(block) != ptr
-        || !atomic_compare_exchange_strong(&block->tag, &tag, 0))
+    if (!atomic_compare_exchange_strong(&block->tag, &tag, 0))
         return false;
     settle(ARENA_IMPLICIT, (size_t)(tag >> TAG_CHARGE_SHIFT), size, 1);
     arenap_phantom_freed(block);
-    arenap_collector_free(block);
+    arenap_collector_free(self, block);
     arenap_budget_serve_by_hand();
     return true;
 }

@@ -706,6 +706,12 @@ arenap_collector_is_kept(struct thread *self)
                                 : how == ATTACHED_HOST && self->is_main;
 }
 
+bool
+arenap_collector_stops(struct thread *self)
+{
+    return self != NULL && !self->late && arenap_collector_attach(self) == 0;
+}
+
 void
 arenap_collector_detach(struct thread *self)
 {
@@ -889,9 +895,10 @@ arenap_collector_traced(void)
 }
 
 void
-arenap_collector_free(void *base)
+arenap_collector_free(struct thread *self, void *base)
 {
-    GC_free(base);
+    if (arenap_collector_stops(self))
+        GC_free(base);
 }
 
 size_t

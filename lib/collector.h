@@ -87,7 +87,10 @@ void *arenap_collector_alloc_traced(size_t size);
 #define ALLOC_PAGE_LAST ((size_t)2032)
 void *arenap_collector_alloc_page(enum block kind, size_t bytes);
 
-void arenap_collector_free(void *base);
+/* Give a block back; but what a thread that no collection would stop holds may
+ * have been collected, and be another's, by now: its blocks are left to the
+ * collector. */
+void arenap_collector_free(struct thread *self, void *base);
 
 /* To free what arenap_collector_alloc_traced gave; and what it gave that is
  * not freed, in bytes. */
@@ -123,6 +126,10 @@ arenap_collector_cycle(void)
 
 /* Is the calling thread known to the collector until it says otherwise? */
 bool arenap_collector_is_kept(struct thread *self);
+
+/* Would a collection stop the calling thread from here on, and look at its
+ * registers?  Not if it is late. */
+bool arenap_collector_stops(struct thread *self);
 
 /* Collections that have begun to end; and those that are over, for which it
  * waits for one that runs. */

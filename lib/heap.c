@@ -396,7 +396,7 @@ heap_give(struct thread *self, void *base, size_t size, uint64_t cycle)
     /* Its pages may be others' at once. */
     if (size > SIZECLASS_SMALL_LAST)
         arenap_blockmap_set((uintptr_t)base, cycle, SIZECLASS_NONE);
-    arenap_collector_free(base);
+    arenap_collector_free(self, base);
 }
 
 static int
@@ -420,11 +420,11 @@ arenap_heap_free(void *ptr, void *base, size_t size, uint64_t cycle)
         arenap_fail(EINVAL, "the block at %p has been freed already", ptr);
         return HEAP_FREE_ALREADY;
     }
-    if (self == NULL)
-        return HEAP_FREED; /* left to the collector */
+    /* Else the collector may have had it already, or may have it before it is
+     * given back. */
+    if (!arenap_collector_stops(self))
+        return HEAP_FREED;
     arenap_phantom_freed(base);
-    if (!self->late)
-        arenap_collector_attach(self);
     heap_give(self, base, size, cycle);
     return HEAP_FREED;
 }

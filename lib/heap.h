@@ -38,7 +38,7 @@ void *arenap_heap_alloc_at_hand(size_t size);
 bool arenap_heap_free_at_hand(void *ptr);
 
 enum heap_freed {
-    HEAP_FREED,
+    HEAP_FREED, /* or left to the collector */
     HEAP_FREE_ALREADY, /* errno is EINVAL */
     HEAP_NO_BLOCK      /* none begins there; errno is EINVAL */
 };

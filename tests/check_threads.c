@@ -1,6 +1,7 @@
 /* check_threads.c: threads that the collector knows, and threads that own
  * arenas. */
 
+#include <arena/heap.h>
 #include <stdio.h>
 
 #include "gc_harness.h"
@@ -413,6 +414,60 @@ START_TEST(test_destructor_may_use_collected_memory)
 }
 END_TEST
 
+/* What is freed when no collection stops the thread any more. */
+struct last_free {
+    pthread_key_t key;
+    void *block;
+    int rounds;
+};
+
+static void
+free_in_last_round(void *value)
+{
+    struct last_free *last = value;
+
+    if (--last->rounds > 0)
+        (void)pthread_setspecific(last->key, last);
+    else
+        arena_free(last->block);
+}
+
+static void *
+last_free_main(void *arg)
+{
+    struct last_free *last = arg;
+
+    arena_free(arena_malloc(100));
+    (void)pthread_setspecific(last->key, last);
+    return NULL;
+}
+
+/* Had a collection come between the thread's last look at the block and the
+ * free, it would be somebody else's: so it is not touched. */
+START_TEST(test_block_freed_in_the_last_round_is_the_collectors)
+{
+    static const size_t sizes[] = {24, 600, 5000, 200000};
+    struct last_free last = {.rounds = 0};
+
+    ck_assert_int_eq(pthread_key_create(&last.key, free_in_last_round), 0);
+    for (size_t i = 0; i < 2 * sizeof sizes / sizeof sizes[0]; i++) {
+        size_t size = sizes[i / 2];
+        bool late = i % 2 == 1;
+
+        last.rounds = late ? ROUNDS_MOST - 1 : 1;
+        expect_ok(last.block = arena_malloc(size));
+        fill_block(last.block, size, i);
+        run_in_thread(last_free_main, &last);
+        ck_assert_int_eq(arena_usable_size(last.block) >= size, late);
+        if (late) {
+            ck_assert(block_holds(last.block, size, i));
+            arena_free(last.block);
+        }
+    }
+    pthread_key_delete(last.key);
+}
+END_TEST
+
 /* The first use of all is in a destructor. */
 static atomic_size_t *late_faults;
 
@@ -756,6 +811,8 @@ add_attach(Suite *suite)
     tcase_add_loop_test(keys, test_destructor_may_use_collected_memory, 0,
                         ROUNDS_MOST - 1);
     tcase_add_test(keys, test_destructor_may_be_a_threads_first_use);
+    tcase_add_test(keys,
+                   test_block_freed_in_the_last_round_is_the_collectors);
 }
 
 static void
