@@ -10,14 +10,18 @@
  *   buffer.c     direct buffers: collected handles over bytes from malloc,
  *                which payload.c has; bytes.c: reading and writing them
  *   mapping.c    mapped files, as chunks of an arena
- *   heap.c       arena_malloc and its family; legacy.c: libc's other
- *                allocating functions for programs that are only recompiled;
- *                scope.c: arenas that malloc takes from for a while
+ *   heap.c       arena_malloc and its family; scope.c: arenas that malloc
+ *                takes from for a while
+ *   legacy_*.c   libc's allocating functions, and those that free or grow
+ *                memory of the program's, for programs that are only
+ *                recompiled (legacy.h); so is memstream.c
  *   serialize.c  copies of what a layout describes (layout.c, and paths in
  *                layout_path.c), in any of those: walk.c goes through a
- *                value, graph.c finds what was met before, pointee.c says how
- *                far memory goes, number.c converts numbers, draft.c holds
- *                the copies until there is a block, fault.c names the field
+ *                value (walk_number.c, walk_pointer.c, walk_group.c: its
+ *                parts), graph.c finds what was met before, pointee.c says
+ *                how far memory goes, number.c converts numbers, draft.c
+ *                holds the copies until there is a block, fault.c names the
+ *                field
  *
  * Checked memory, over all of these:
  *

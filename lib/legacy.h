@@ -3,6 +3,12 @@
  * to.  They are exported, and in no public header: programs know them by
  * libc's declarations only.  Each has the contract of the function of the
  * same name, from arena_legacy_ on; only what differs is said here.
+ *
+ * Three cases.  A function whose result the program frees allocates from us
+ * here, so that what is forgotten is collected.  One that reallocates or
+ * frees what the program allocated must be here: libc would do it to our
+ * block.  All others are left to libc, since arena_free and arena_realloc
+ * know its memory: scanf's %m, open_wmemstream, backtrace_symbols.
  */
 #ifndef ARENA_LIB_LEGACY_H
 #define ARENA_LIB_LEGACY_H
@@ -23,7 +29,7 @@
  * too: weak, so that the static library can be linked with it. */
 #define LEGACY_API ARENA_API __attribute__((weak))
 
-/* --- Threads --- */
+/* --- Threads: legacy_threads.c --- */
 
 /* Attaches the new thread before the routine runs.  Returns an error number;
  * EAGAIN, too, when there is no memory for what is passed to the thread. */
@@ -33,7 +39,7 @@ ARENA_API int arena_pthread_create(pthread_t *thread,
 LEGACY_API int arena_legacy_thrd_create(thrd_t *thread, thrd_start_t routine,
                                         void *arg);
 
-/* --- Blocks: the first ones are those of heap.h --- */
+/* --- Blocks: legacy_blocks.c; the first ones are those of heap.h --- */
 
 LEGACY_API void *arena_legacy_malloc(size_t size);
 LEGACY_API void *arena_legacy_calloc(size_t count, size_t size);
@@ -57,7 +63,7 @@ LEGACY_API void *arena_legacy_memalign(size_t align, size_t size);
 LEGACY_API void *arena_legacy_valloc(size_t size);
 LEGACY_API void *arena_legacy_pvalloc(size_t size);
 
-/* --- Strings --- */
+/* --- Strings: legacy_strings.c --- */
 
 LEGACY_API char *arena_legacy_strdup(const char *s);
 LEGACY_API char *arena_legacy_strndup(const char *s, size_t n);
@@ -77,7 +83,7 @@ LEGACY_API int arena_legacy_vasprintf_chk(char **out, int flag,
                                           const char *format, va_list args)
     ARENA_ATTR_FORMAT(3, 0);
 
-/* --- Streams --- */
+/* --- Streams: legacy_lines.c, memstream.c --- */
 
 LEGACY_API ssize_t arena_legacy_getline(char **line, size_t *size,
                                         FILE *stream);
@@ -87,7 +93,7 @@ LEGACY_API ssize_t arena_legacy_getdelim(char **line, size_t *size,
 /* Not buffered: *text and *size are good after each write. */
 LEGACY_API FILE *arena_legacy_open_memstream(char **text, size_t *size);
 
-/* --- Files --- */
+/* --- Files: legacy_files.c --- */
 
 LEGACY_API char *arena_legacy_realpath(const char *path, char *resolved);
 LEGACY_API char *arena_legacy_realpath_chk(const char *path, char *resolved,
@@ -108,7 +114,8 @@ LEGACY_API int arena_legacy_scandir64(
     int (*filter)(const struct dirent64 *),
     int (*compare)(const struct dirent64 **, const struct dirent64 **));
 
-/* --- Functions that grow or free what the program allocated --- */
+/* --- Functions that grow or free what the program allocated:
+ * legacy_patterns.c, legacy_vectors.c --- */
 
 LEGACY_API void arena_legacy_regfree(regex_t *pattern);
 LEGACY_API const char *arena_legacy_re_compile_pattern(
