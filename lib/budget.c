@@ -16,6 +16,7 @@
 #include "cleaner.h"
 #include "collector.h"
 #include "credit.h"
+#include "environment.h"
 #include "error.h"
 #include "internal.h"
 #include "os.h"
@@ -471,26 +472,40 @@ parse_limit(const char *text, size_t whole, size_t *out)
     return true;
 }
 
+/* When to collect. */
+static void
+init_collections(void)
+{
+    const char *explicit_gc = arenap_environment_get("ARENA_EXPLICIT_GC");
+    const char *gc_every = arenap_environment_get("ARENA_GC_EVERY");
+    size_t every = 0;
+
+    if (gc_every != NULL && strchr(gc_every, '%') == NULL
+        && parse_limit(gc_every, 0, &every))
+        arenap_cleaner_collect_every(every);
+    else if (gc_every != NULL)
+        arenap_environment_ignore("ARENA_GC_EVERY", gc_every);
+    if (explicit_gc != NULL && strcmp(explicit_gc, "0") == 0)
+        atomic_store(&budget.explicit_gc, false);
+    else if (explicit_gc != NULL && strcmp(explicit_gc, "1") != 0)
+        arenap_environment_ignore("ARENA_EXPLICIT_GC", explicit_gc);
+}
+
 void
 arenap_budget_init(void)
 {
-    const char *limit = secure_getenv("ARENA_LIMIT");
-    const char *explicit_gc = secure_getenv("ARENA_EXPLICIT_GC");
-    const char *gc_every = secure_getenv("ARENA_GC_EVERY");
-    size_t whole = arenap_os_memory(), bytes = whole, every = 0;
+    const char *limit = arenap_environment_get("ARENA_LIMIT");
+    size_t whole = arenap_os_memory(), bytes = whole;
     int saved = errno;
 
-    if (limit != NULL && *limit != '\0' && !parse_limit(limit, whole, &bytes))
+    if (limit != NULL && !parse_limit(limit, whole, &bytes))
         fprintf(stderr,
                 "libarena: ARENA_LIMIT=%s is not a size such as 512M or 50%%;"
                 " the limit is %zu bytes\n",
                 limit, bytes);
     errno = saved;
     atomic_store(&budget.limit, bytes);
-    if (gc_every != NULL && parse_limit(gc_every, 0, &every))
-        arenap_cleaner_collect_every(every);
-    if (explicit_gc != NULL && strcmp(explicit_gc, "0") == 0)
-        atomic_store(&budget.explicit_gc, false);
+    init_collections();
 }
 
 /* --- Fork --- */

@@ -58,6 +58,7 @@
  *   linkage.c    answering what another library calls
  *   interpose.c  what libarena-malloc asks for
  *   os_linux.c   the system: memory, clock, waiting, limits
+ *   environment.c  the variables that are read, and those passed over
  *   error.c      arena_error
  *
  * Locks, in the order in which they may nest: the tree lock (close.c),

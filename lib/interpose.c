@@ -9,6 +9,7 @@
 #include "cleaner.h"
 #include "collected.h"
 #include "collector.h"
+#include "environment.h"
 #include "error.h"
 #include "heap.h"
 #include "internal.h"
@@ -112,6 +113,18 @@ size_t
 arena_interpose_gc_every(void)
 {
     return arenap_cleaner_collect_every(0);
+}
+
+void
+arena_interpose_ignore(const char *name, const char *value)
+{
+    arenap_environment_ignore(name, value);
+}
+
+const char *
+arena_interpose_ignored(size_t index)
+{
+    return arenap_environment_ignored(index);
 }
 
 void *

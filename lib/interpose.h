@@ -36,6 +36,12 @@ ARENA_API int arena_interpose_start(int suspend, int restart);
  * them, of each thread by itself, and libarena does not. */
 ARENA_API size_t arena_interpose_gc_every(void);
 
+/* A variable of the environment whose value means nothing: arena_report names
+ * it.  And the index-th of all such, as "NAME=VALUE"; NULL: there are no
+ * more. */
+ARENA_API void arena_interpose_ignore(const char *name, const char *value);
+ARENA_API const char *arena_interpose_ignored(size_t index);
+
 /* As malloc and free, for what needs no more than a look into the calling
  * thread's own memory.  NULL or false: nothing was done. */
 ARENA_API void *arena_interpose_alloc_at_hand(size_t size);

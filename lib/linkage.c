@@ -143,3 +143,33 @@ arenap_linkage_user(const char *library, const char *const *names,
     }
     return NULL;
 }
+
+/* --- Copies of this library --- */
+
+static int
+is_other_copy(struct dl_phdr_info *module, size_t size, void *own)
+{
+    const char *slash = strrchr(module->dlpi_name, '/');
+    const char *name = slash != NULL ? slash + 1 : module->dlpi_name;
+
+    (void)size;
+    if (strncmp(name, "libarena.so", strlen("libarena.so")) != 0)
+        return false;
+    for (size_t i = 0; i < module->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &module->dlpi_phdr[i];
+
+        if (part->p_type == PT_LOAD
+            && (uintptr_t)own - module->dlpi_addr - part->p_vaddr
+                   < part->p_memsz)
+            return false;
+    }
+    return true;
+}
+
+bool
+arenap_linkage_is_twice(void)
+{
+    static char own; /* lies in this copy */
+
+    return dl_iterate_phdr(is_other_copy, &own) != 0;
+}

@@ -23,4 +23,8 @@ bool arenap_linkage_replace(const void *inside, const char *name,
 const char *arenap_linkage_user(const char *library, const char *const *names,
                                 const void *but, const void *nor);
 
+/* Is the shared library in the process, and this another copy of it?  One
+ * that is linked statically cannot be seen. */
+bool arenap_linkage_is_twice(void);
+
 #endif

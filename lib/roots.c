@@ -10,6 +10,7 @@
 
 #include "../include/arena/heap.h"
 #include "collector.h"
+#include "environment.h"
 #include "error.h"
 #include "internal.h"
 #include "maps.h"
@@ -461,10 +462,13 @@ roots_choose(arena_roots_t mode)
 static void
 widen_once(void)
 {
-    const char *wish = secure_getenv("ARENA_ROOTS");
+    const char *wish = arenap_environment_get("ARENA_ROOTS");
 
     if (atomic_load(&roots.mode) != ROOTS_UNSET)
         return;
+    if (wish != NULL && strcmp(wish, "precise") != 0
+        && strcmp(wish, "all") != 0)
+        arenap_environment_ignore("ARENA_ROOTS", wish);
     if (wish != NULL && strcmp(wish, "precise") == 0)
         roots_choose(ARENA_ROOTS_PRECISE);
     else if (roots_choose(ARENA_ROOTS_ALL) != 0)

@@ -21,10 +21,12 @@
 #include "collected.h"
 #include "collector.h"
 #include "control.h"
+#include "environment.h"
 #include "error.h"
 #include "explicit.h"
 #include "heap.h"
 #include "internal.h"
+#include "linkage.h"
 #include "mapping.h"
 #include "os.h"
 #include "payload.h"
@@ -300,6 +302,23 @@ report_visit(struct arena *arena, void *context)
                       < 0;
 }
 
+/* What may surprise who reads the figures.  False if it cannot be written. */
+static bool
+report_notes(FILE *stream)
+{
+    const char *variable;
+    bool good = true;
+
+    for (size_t i = 0; (variable = arenap_environment_ignored(i)) != NULL; i++)
+        good &= fprintf(stream, "ignored: %s\n", variable) >= 0;
+    if (arenap_linkage_is_twice())
+        good &= fputs("another libarena is in this process: its arenas and "
+                      "its budget are apart from these\n",
+                      stream)
+                >= 0;
+    return good;
+}
+
 int
 arena_report(FILE *stream)
 {
@@ -329,6 +348,7 @@ arena_report(FILE *stream)
         || fprintf(stream,
                    "reserved %zu, cached %zu, limit %zu; peak %zu\n",
                    usage.reserved, usage.cached, usage.limit, usage.peak)
-               < 0;
+               < 0
+        || !report_notes(stream);
     return report.failed ? -1 : 0;
 }

@@ -243,6 +243,27 @@ print_figures(int file, const char *begin)
         dprintf(file, "%snot collected: %s\n", begin, report.reason);
 }
 
+/* The report has them from arena_report. */
+static void
+print_ignored(int file, const char *begin)
+{
+    const char *variable;
+
+    for (size_t i = 0; (variable = arena_interpose_ignored(i)) != NULL; i++)
+        dprintf(file, "%signored: %s\n", begin, variable);
+}
+
+/* Explicitly, the C library sees to what is freed: that nothing is known of
+ * it is not to look like none. */
+static void
+print_faults(int file, const char *begin)
+{
+    uint64_t faults = atomic_load(&report.faults);
+
+    if (faults != 0 || arenap_mode_now() == MODE_COLLECT)
+        dprintf(file, "%sfaults: %" PRIu64 "\n", begin, faults);
+}
+
 static void
 write_report(void)
 {
@@ -254,8 +275,7 @@ write_report(void)
         return;
     snprintf(begin, sizeof begin, "%.100s: ", program_invocation_short_name);
     print_figures(file, begin);
-    dprintf(file, "%sfaults: %" PRIu64 "\n", begin,
-            atomic_load(&report.faults));
+    print_faults(file, begin);
     stream = fdopen(file, "a");
     if (stream == NULL) {
         close(file);
@@ -277,8 +297,10 @@ arenap_report_end(bool early)
         || atomic_exchange(&report.ended, true))
         return;
     arenap_inside++;
-    if (arenap_options.stats && own && error_is_kept())
+    if (arenap_options.stats && own && error_is_kept()) {
         print_figures(report.error, "arena: ");
+        print_ignored(report.error, "arena: ");
+    }
     if (arenap_options.report != NULL)
         write_report();
     arenap_inside--;

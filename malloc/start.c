@@ -128,7 +128,20 @@ wants_collection(void)
 {
     const char *mode = wish("ARENA_MODE");
 
+    if (mode != NULL && strcmp(mode, "collect") != 0
+        && strcmp(mode, "explicit") != 0)
+        arena_interpose_ignore("ARENA_MODE", mode);
     return mode == NULL || strcmp(mode, "explicit") != 0;
+}
+
+/* It is for programs that call libarena themselves. */
+static void
+ignore_roots(void)
+{
+    const char *roots = wish("ARENA_ROOTS");
+
+    if (roots != NULL)
+        arena_interpose_ignore("ARENA_ROOTS", roots);
 }
 
 /* --- The beginning --- */
@@ -163,6 +176,7 @@ interposer_start(void)
     /* What libarena begins with asks libc for memory, which must not be
      * accounted before it has begun. */
     (void)arena_error();
+    ignore_roots();
     if (wants_collection()) {
         if (arena_interpose_start(arenap_signals_suspend(),
                                   arenap_signals_restart())

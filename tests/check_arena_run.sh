@@ -65,6 +65,12 @@ expect 126 '' 'Is a directory' --trace "$tmp" true
 expect 2 '' 'is no size' --limit foo true
 expect 2 '' 'is no size' --limit 101% true
 expect 2 '' 'is no size' --limit 99999999999T true
+ARENA_LIMIT=lots expect 2 '' "ARENA_LIMIT: 'lots' is no size" true
+ARENA_MODE=fast expect 2 '' "ARENA_MODE: 'fast' is neither" true
+ARENA_GC_EVERY=often expect 2 '' "ARENA_GC_EVERY: 'often' is no size" true
+ARENA_GC_EVERY=50% expect 2 '' "ARENA_GC_EVERY: '50%' is no size" true
+ARENA_MODE=fast expect 0 '' '^arena: explicit, ' --stats --mode explicit true
+ARENA_MODE='' ARENA_GC_EVERY=0 expect 0 '' '' true
 "$run" --help >"$tmp/out" 2>"$tmp/err" || fault "--help fails"
 grep -q '^usage: arena-run' "$tmp/out" || fault "--help prints no usage"
 
@@ -244,6 +250,23 @@ says '^victim: collect, '
 expect 7 '' '' --stats --report "$report" "$victim" leave_handler
 expect 0 'after' '' --report "$report" "$victim" leave_exec
 says '^echo: collect, '
+
+# What the C library sees to is not said to be without a fault.
+expect 0 'after' '' --mode explicit --report "$report" "$victim" leave_exec
+says '^echo: explicit, '
+grep -q 'faults:' "$report" && fault "faults that nobody looked for"
+
+# Variables that mean nothing, of a program that arena-run does not start.
+(
+    export LD_PRELOAD="$library" ARENA_MODE=fast ARENA_GC_EVERY=often
+    export ARENA_ROOTS=precise ARENA_STATS=1 ARENA_REPORT="$report"
+    exec /bin/true
+) 2>"$tmp/err"
+for variable in ARENA_MODE=fast ARENA_GC_EVERY=often ARENA_ROOTS=precise; do
+    grep -q "^arena: ignored: $variable\$" "$tmp/err" \
+        || fault "$variable is ignored in silence"
+    says "^ignored: $variable\$"
+done
 
 # Each process has its own: but one that was forked, and leaves by _exit.
 rm -f "$report".*

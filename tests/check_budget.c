@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <arena/heap.h>
+
 #include "gc_harness.h"
 
 #define AT_ONCE (50 * MS_NS)
@@ -811,6 +813,8 @@ run_child(const char *question, const char *name, const char *value, FILE *out,
     program[length] = '\0';
     unsetenv("ARENA_LIMIT");
     unsetenv("ARENA_EXPLICIT_GC");
+    unsetenv("ARENA_GC_EVERY");
+    unsetenv("ARENA_ROOTS");
     if (name != NULL)
         setenv(name, value, 1);
     dup2(fileno(out), STDOUT_FILENO);
@@ -852,6 +856,11 @@ answer(const char *question)
     if (strcmp(question, "limit") == 0) {
         printf("%zu\n", arena_limit());
         return EXIT_SUCCESS;
+    }
+    if (strcmp(question, "ignored") == 0) {
+        arena_free(arena_malloc(1));
+        printf("0\n");
+        return arena_report(stderr) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     }
     if (arena_thread_attach() != 0)
         return EXIT_FAILURE;
@@ -953,6 +962,33 @@ START_TEST(test_environment_explicit_gc_decides_whether_reserve_collects)
 }
 END_TEST
 
+static const struct {
+    const char *name, *value;
+    bool ignored;
+} variables[] = {
+    {"ARENA_ROOTS", "all", false},     {"ARENA_ROOTS", "precise", false},
+    {"ARENA_ROOTS", "", false},        {"ARENA_ROOTS", "precisely", true},
+    {"ARENA_GC_EVERY", "10M", false},  {"ARENA_GC_EVERY", "0", false},
+    {"ARENA_GC_EVERY", "10%", true},   {"ARENA_GC_EVERY", "often", true},
+    {"ARENA_EXPLICIT_GC", "1", false}, {"ARENA_EXPLICIT_GC", "off", true},
+};
+
+START_TEST(test_environment_report_names_values_that_mean_nothing)
+{
+    struct run run =
+        run_self("ignored", variables[_i].name, variables[_i].value);
+    char line[100];
+
+    snprintf(line, sizeof line, "ignored: %s=%s\n", variables[_i].name,
+             variables[_i].value);
+    ck_assert_msg((strstr(run.text, line) != NULL) == variables[_i].ignored,
+                  "%s", run.text);
+    ck_assert_msg((strstr(run.text, "ignored") != NULL)
+                      == variables[_i].ignored,
+                  "%s", run.text);
+}
+END_TEST
+
 /* --- Suite --- */
 
 static TCase *
@@ -1049,6 +1085,9 @@ add_environment(Suite *suite)
         tcase, test_environment_default_limit_is_the_machines_memory_at_most);
     tcase_add_test(
         tcase, test_environment_explicit_gc_decides_whether_reserve_collects);
+    tcase_add_loop_test(
+        tcase, test_environment_report_names_values_that_mean_nothing, 0,
+        (int)LENGTH(variables));
 }
 
 int

@@ -35,7 +35,8 @@ static const char usage_text[] =
     "                        or a percentage of the memory (50%)\n"
     "  --mode collect        free what cannot be reached any more (default)\n"
     "  --mode explicit       count and limit only\n"
-    "  --stats               print a line of figures to stderr at the end\n"
+    "  --stats               print a line of figures to stderr at the end;\n"
+    "                        not if a signal kills it\n"
     "  --report FILE         write figures, faults and open arenas; other\n"
     "                        processes than this to FILE.PID\n"
     "  --trace FILE          log events as they happen, in the same way\n"
@@ -44,8 +45,8 @@ static const char usage_text[] =
     "  --gc-every SIZE       collect whenever so much was asked for\n"
     "  --help, --version\n"
     "\n"
-    "Exits as the program does; with 2 for a wrong option, 126 if the program\n"
-    "cannot be run like this, 127 if there is none.\n";
+    "Exits as the program does; with 2 for a wrong option or variable, 126 if\n"
+    "the program cannot be run like this, 127 if there is none.\n";
 
 __attribute__((format(printf, 2, 3), noreturn)) static void
 die(int status, const char *format, ...)
@@ -97,29 +98,56 @@ is_too_much(const char *value)
     return unit != NULL && number > SIZE_MAX >> (10 * (unit - units + 1));
 }
 
+/* Of values, by the name of what says them. */
 static void
-option_limit(const char *value)
+check_limit(const char *name, const char *value)
 {
     if (!is_number(value, "kKmMgGtT%") || is_too_much(value))
-        die(EXIT_USAGE, "--limit: '%s' is no size", value);
-    set("ARENA_LIMIT", value);
+        die(EXIT_USAGE, "%s: '%s' is no size", name, value);
 }
 
 static void
-option_mode(const char *value)
+check_mode(const char *name, const char *value)
 {
     if (strcmp(value, "collect") != 0 && strcmp(value, "explicit") != 0)
-        die(EXIT_USAGE, "--mode: '%s' is neither collect nor explicit",
+        die(EXIT_USAGE, "%s: '%s' is neither collect nor explicit", name,
             value);
-    set("ARENA_MODE", value);
+}
+
+static void
+check_gc_every(const char *name, const char *value)
+{
+    if (!is_number(value, "kKmMgGtT") || is_too_much(value))
+        die(EXIT_USAGE, "%s: '%s' is no size", name, value);
 }
 
 static void
 option_gc_every(const char *value)
 {
-    if (!is_number(value, "kKmMgG") || strspn(value, "0") == strlen(value))
+    check_gc_every("--gc-every", value);
+    if (strspn(value, "0") == strlen(value))
         die(EXIT_USAGE, "--gc-every: '%s' is no size", value);
     set("ARENA_GC_EVERY", value);
+}
+
+/* What is in the environment is handed on, and the program would pass over
+ * what means nothing. */
+static void
+check_variable(const char *name, void (*check)(const char *name,
+                                               const char *value))
+{
+    const char *value = getenv(name);
+
+    if (value != NULL && *value != '\0')
+        check(name, value);
+}
+
+static void
+check_environment(void)
+{
+    check_variable("ARENA_LIMIT", check_limit);
+    check_variable("ARENA_MODE", check_mode);
+    check_variable("ARENA_GC_EVERY", check_gc_every);
 }
 
 /* A file that the program, which may change its directory, writes to: begun
@@ -183,10 +211,12 @@ read_options(int argc, char **argv)
     while ((option = getopt_long(argc, argv, "+:hV", options, NULL)) != -1)
         switch (option) {
         case OPT_LIMIT:
-            option_limit(optarg);
+            check_limit("--limit", optarg);
+            set("ARENA_LIMIT", optarg);
             break;
         case OPT_MODE:
-            option_mode(optarg);
+            check_mode("--mode", optarg);
+            set("ARENA_MODE", optarg);
             break;
         case OPT_STATS:
             set("ARENA_STATS", "1");
@@ -429,6 +459,7 @@ main(int argc, char **argv)
     const char *path;
 
     read_options(argc, argv);
+    check_environment();
     path = find_program(argv[optind]);
     check_program(path, 0);
     preload();
