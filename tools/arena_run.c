@@ -425,6 +425,26 @@ find_program(const char *name)
 
 /* --- The library --- */
 
+#define LIBRARY ARENA_LIBDIR "/libarena-malloc.so"
+
+/* Where it was installed.  All of that may have been put below another
+ * directory: then this program was, too. */
+static const char *
+installed_library(void)
+{
+    static char path[PATH_MAX];
+    const char *self = ARENA_BINDIR "/arena-run";
+    ssize_t length =
+        readlink("/proc/self/exe", path, sizeof path - sizeof LIBRARY);
+    size_t root = (size_t)length - strlen(self);
+
+    if (length < (ssize_t)strlen(self)
+        || memcmp(path + root, self, strlen(self)) != 0)
+        return LIBRARY;
+    strcpy(path + root, LIBRARY);
+    return path;
+}
+
 /* Before what is preloaded already. */
 static void
 preload(void)
@@ -435,7 +455,7 @@ preload(void)
     char *list;
 
     if (library == NULL || *library == '\0')
-        library = ARENA_LIBDIR "/libarena-malloc.so";
+        library = installed_library();
     if (access(library, R_OK) != 0)
         die(EXIT_CANNOT, "%s: %s", library, strerror(errno));
     if (strpbrk(library, " :") != NULL)
