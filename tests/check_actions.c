@@ -2,46 +2,7 @@
 
 #include <string.h>
 
-#include "harness.h"
-
-/* Each test runs for a confined and for a shared arena, by its number. */
-static arena_t *arena;
-static arena_kind_t kind;
-
-static const arena_kind_t kinds[] = {ARENA_CONFINED, ARENA_SHARED};
-
-#define add_for_kinds(tcase, test) tcase_add_loop_test(tcase, test, 0, 2)
-
-/* Open the arena that a test is about. */
-static void
-open_kind(int number)
-{
-    kind = kinds[number];
-    arena = arena_open(kind, NULL);
-    ck_assert_ptr_nonnull(arena);
-}
-
-/* The actions that ran, by number, in order. */
-static int ran[200];
-static size_t ran_count;
-
-static void
-note(void *number)
-{
-    if (ran_count < LENGTH(ran))
-        ran[ran_count] = *(const int *)number;
-    ran_count++;
-}
-
-static int numbers[200];
-
-static void
-setup(void)
-{
-    ran_count = 0;
-    for (int i = 0; i < (int)LENGTH(numbers); i++)
-        numbers[i] = i;
-}
+#include "action_harness.h"
 
 /* --- Actions --- */
 
@@ -317,7 +278,7 @@ add_actions(Suite *suite)
     TCase *actions = tcase_create("on_close");
     TCase *reset = tcase_create("reset");
 
-    tcase_add_checked_fixture(actions, setup, NULL);
+    tcase_add_checked_fixture(actions, setup_actions, NULL);
     add_for_kinds(actions, test_on_close_runs_all_last_first_once);
     add_for_kinds(actions, test_on_close_same_action_twice_runs_twice);
     add_for_kinds(actions, test_on_close_null_action_fails_einval_unchanged);
@@ -328,7 +289,7 @@ add_actions(Suite *suite)
     add_for_kinds(actions, test_on_close_waiting_closer_runs_actions);
     suite_add_tcase(suite, actions);
 
-    tcase_add_checked_fixture(reset, setup, NULL);
+    tcase_add_checked_fixture(reset, setup_actions, NULL);
     add_for_kinds(reset, test_reset_frees_contents_and_keeps_open);
     add_for_kinds(reset, test_reset_runs_actions_once);
     add_for_kinds(reset, test_reset_inside_arena_is_closed_and_memory_intact);

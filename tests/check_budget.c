@@ -7,42 +7,7 @@
 
 #include <arena/heap.h>
 
-#include "gc_harness.h"
-
-#define AT_ONCE (50 * MS_NS)
-
-static arena_usage_t base;
-
-static void
-setup(void)
-{
-    base = usage_now();
-}
-
-static void
-setup_collected(void)
-{
-    expect_ok(arena_thread_attach());
-    collect_times(3);
-    setup();
-}
-
-static void
-teardown(void)
-{
-    expect_ok(arena_set_limit(base.limit));
-    expect_ok(arena_set_explicit_gc(true));
-}
-
-/* Give the budget room for so many bytes more than are reserved. */
-static size_t
-leave_room(size_t bytes)
-{
-    size_t limit = usage_now().reserved + bytes;
-
-    expect_ok(arena_set_limit(limit));
-    return limit;
-}
+#include "budget_harness.h"
 
 /* The sentence of a reservation that fails now. */
 static const char *

@@ -3,45 +3,26 @@
 
 #include <string.h>
 
-#include "harness.h"
-
-/* Each test runs for confined and for shared arenas, by its number. */
-static const arena_kind_t kinds[] = {ARENA_CONFINED, ARENA_SHARED};
-
-#define add_for_kinds(tcase, test) tcase_add_loop_test(tcase, test, 0, 2)
+#include "action_harness.h"
 
 static arena_usage_t before;
 static arena_t *parent, *child, *grandchild;
 
-/* The actions that ran, by number, in order. */
-static int ran[32];
-static size_t ran_count;
-
-static void
-note(void *number)
-{
-    if (ran_count < LENGTH(ran))
-        ran[ran_count] = *(const int *)number;
-    ran_count++;
-}
-
-static int numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
-
 static void
 setup(void)
 {
-    ran_count = 0;
+    setup_actions();
     before = usage_now();
 }
 
 static arena_t *
-open_under(arena_t *above, arena_kind_t kind, size_t limit)
+open_under(arena_t *above, arena_kind_t as, size_t limit)
 {
     arena_options_t options = ARENA_OPTIONS_INIT;
 
     options.parent = above;
     options.limit = limit;
-    return arena_open(kind, &options);
+    return arena_open(as, &options);
 }
 
 /* Open a parent, its child and its grandchild, each with an action of its

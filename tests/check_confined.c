@@ -9,49 +9,22 @@
 #include <unistd.h>
 #include <wchar.h>
 
-#include "harness.h"
+#include "arena_harness.h"
 
-static arena_t *arena;
 static size_t limit_before;
 
 static void
 setup(void)
 {
     limit_before = arena_limit();
-    arena = arena_confined();
-    ck_assert_ptr_nonnull(arena);
+    setup_confined();
 }
 
 static void
 teardown(void)
 {
-    (void)arena_close(arena);
+    teardown_arena();
     (void)arena_set_limit(limit_before);
-}
-
-/* Open a confined arena with room for small blocks in its first chunk. */
-static arena_t *
-open_roomy(void)
-{
-    arena_options_t options = ARENA_OPTIONS_INIT;
-    arena_t *roomy;
-
-    options.chunk_size = 64 * KIB;
-    roomy = arena_open(ARENA_CONFINED, &options);
-    ck_assert_ptr_nonnull(roomy);
-    return roomy;
-}
-
-static arena_t *
-open_limited(size_t limit)
-{
-    arena_options_t options = ARENA_OPTIONS_INIT;
-    arena_t *limited;
-
-    options.limit = limit;
-    limited = arena_open(ARENA_CONFINED, &options);
-    ck_assert_ptr_nonnull(limited);
-    return limited;
 }
 
 /* --- Open --- */

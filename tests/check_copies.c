@@ -6,47 +6,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-#include "harness.h"
-
-static arena_t *arena;
-
-static void
-setup(void)
-{
-    arena = arena_confined();
-    ck_assert_ptr_nonnull(arena);
-}
-
-static void
-teardown(void)
-{
-    (void)arena_close(arena);
-}
-
-/* Open a confined arena with room for small blocks in its first chunk. */
-static arena_t *
-open_roomy(void)
-{
-    arena_options_t options = ARENA_OPTIONS_INIT;
-    arena_t *roomy;
-
-    options.chunk_size = 64 * KIB;
-    roomy = arena_open(ARENA_CONFINED, &options);
-    ck_assert_ptr_nonnull(roomy);
-    return roomy;
-}
-
-static arena_t *
-open_limited(size_t limit)
-{
-    arena_options_t options = ARENA_OPTIONS_INIT;
-    arena_t *limited;
-
-    options.limit = limit;
-    limited = arena_open(ARENA_CONFINED, &options);
-    ck_assert_ptr_nonnull(limited);
-    return limited;
-}
+#include "arena_harness.h"
 
 /* --- Copies --- */
 
@@ -346,7 +306,7 @@ add_case(Suite *suite, const char *name)
 {
     TCase *tcase = tcase_create(name);
 
-    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_checked_fixture(tcase, setup_confined, teardown_arena);
     suite_add_tcase(suite, tcase);
     return tcase;
 }

@@ -4,22 +4,7 @@
 
 #include <arena/inline.h>
 
-#include "harness.h"
-
-static arena_t *arena;
-
-static void
-setup(void)
-{
-    arena = arena_confined();
-    ck_assert_ptr_nonnull(arena);
-}
-
-static void
-teardown(void)
-{
-    (void)arena_close(arena);
-}
+#include "arena_harness.h"
 
 static bool
 is_all(const void *block, size_t size, int value)
@@ -428,7 +413,7 @@ cursor_suite(void)
     TCase *threads = tcase_create("threads");
     TCase *usage = tcase_create("usage");
 
-    tcase_add_checked_fixture(blocks, setup, teardown);
+    tcase_add_checked_fixture(blocks, setup_confined, teardown_arena);
     tcase_add_loop_test(
         blocks, test_alloc_gives_zeroed_blocks_that_do_not_overlap, 0, 4);
     tcase_add_test(blocks,
@@ -441,7 +426,7 @@ cursor_suite(void)
     tcase_add_test(blocks, test_two_cursors_of_an_arena_do_not_overlap);
     suite_add_tcase(suite, blocks);
 
-    tcase_add_checked_fixture(taken, setup, teardown);
+    tcase_add_checked_fixture(taken, setup_confined, teardown_arena);
     tcase_add_test(taken, test_alloc_after_close_is_stale);
     tcase_add_test(taken,
                    test_alloc_after_close_touches_no_arena_opened_since);
@@ -452,12 +437,12 @@ cursor_suite(void)
     tcase_add_test(taken, test_other_arena_does_not_end_a_run);
     suite_add_tcase(suite, taken);
 
-    tcase_add_checked_fixture(threads, setup, teardown);
+    tcase_add_checked_fixture(threads, setup_confined, teardown_arena);
     tcase_add_test(threads, test_alloc_in_another_thread_is_refused);
     tcase_add_test(threads, test_adopted_arena_lends_again);
     suite_add_tcase(suite, threads);
 
-    tcase_add_checked_fixture(usage, setup, teardown);
+    tcase_add_checked_fixture(usage, setup_confined, teardown_arena);
     tcase_add_loop_test(usage, test_usage_is_exact_after_end_and_after_close,
                         0, 2);
     tcase_add_test(usage, test_end_gives_rest_of_run_back);

@@ -3,46 +3,7 @@
 
 #include <string.h>
 
-#include "harness.h"
-
-/* Each test runs for a confined and for a shared arena, by its number. */
-static arena_t *arena;
-static arena_kind_t kind;
-
-static const arena_kind_t kinds[] = {ARENA_CONFINED, ARENA_SHARED};
-
-#define add_for_kinds(tcase, test) tcase_add_loop_test(tcase, test, 0, 2)
-
-/* Open the arena that a test is about. */
-static void
-open_kind(int number)
-{
-    kind = kinds[number];
-    arena = arena_open(kind, NULL);
-    ck_assert_ptr_nonnull(arena);
-}
-
-/* The actions that ran, by number, in order. */
-static int ran[200];
-static size_t ran_count;
-
-static void
-note(void *number)
-{
-    if (ran_count < LENGTH(ran))
-        ran[ran_count] = *(const int *)number;
-    ran_count++;
-}
-
-static int numbers[200];
-
-static void
-setup(void)
-{
-    ran_count = 0;
-    for (int i = 0; i < (int)LENGTH(numbers); i++)
-        numbers[i] = i;
-}
+#include "action_harness.h"
 
 /* --- Close --- */
 
@@ -497,7 +458,7 @@ add_closing(Suite *suite)
     TCase *closing = tcase_create("close");
     TCase *acquire = tcase_create("acquire");
 
-    tcase_add_checked_fixture(closing, setup, NULL);
+    tcase_add_checked_fixture(closing, setup_actions, NULL);
     add_for_kinds(closing, test_close_frees_and_restores_usage);
     add_for_kinds(closing, test_close_empty_arena_works);
     tcase_add_test(closing, test_close_null_does_nothing);
@@ -507,7 +468,7 @@ add_closing(Suite *suite)
     tcase_add_test(closing, test_close_many_open_in_any_order_works);
     suite_add_tcase(suite, closing);
 
-    tcase_add_checked_fixture(acquire, setup, NULL);
+    tcase_add_checked_fixture(acquire, setup_actions, NULL);
     add_for_kinds(acquire, test_acquire_nests_and_release_undoes_one);
     add_for_kinds(acquire,
                   test_release_without_acquire_fails_einval_unchanged);
@@ -522,7 +483,7 @@ add_waiting(Suite *suite)
 {
     TCase *waiting = tcase_create("close_wait");
 
-    tcase_add_checked_fixture(waiting, setup, NULL);
+    tcase_add_checked_fixture(waiting, setup_actions, NULL);
     tcase_set_timeout(waiting, 20);
     add_for_kinds(waiting, test_close_wait_free_arena_closes_at_once);
     add_for_kinds(waiting, test_close_wait_self_held_fails_ebusy_at_once);

@@ -2,37 +2,14 @@
 
 #include <string.h>
 
-#include "harness.h"
-
-static arena_t *arena;
-
-/* The actions that ran, by number, in order. */
-static int ran[16];
-static size_t ran_count;
+#include "action_harness.h"
 
 static void
 setup(void)
 {
-    ran_count = 0;
-    arena = arena_confined();
-    ck_assert_ptr_nonnull(arena);
+    setup_actions();
+    setup_confined();
 }
-
-static void
-teardown(void)
-{
-    (void)arena_close(arena);
-}
-
-static void
-note(void *number)
-{
-    if (ran_count < LENGTH(ran))
-        ran[ran_count] = *(const int *)number;
-    ran_count++;
-}
-
-static int numbers[] = {0, 1, 2, 3, 4, 5, 6, 7};
 
 static arena_t *
 open_child(arena_t *parent)
@@ -497,14 +474,14 @@ marks_suite(void)
     TCase *marks = tcase_create("rewind_marks");
     TCase *actions = tcase_create("rewind_actions");
 
-    tcase_add_checked_fixture(mark, setup, teardown);
+    tcase_add_checked_fixture(mark, setup, teardown_arena);
     tcase_add_test(mark, test_mark_success_leaves_errno_and_usage_count);
     tcase_add_test(mark, test_mark_null_fails_einval);
     tcase_add_test(mark, test_mark_other_kinds_fails_enotsup);
     tcase_add_test(mark, test_mark_closed_fails_estale);
     suite_add_tcase(suite, mark);
 
-    tcase_add_checked_fixture(memory, setup, teardown);
+    tcase_add_checked_fixture(memory, setup, teardown_arena);
     tcase_add_test(memory, test_rewind_keeps_what_came_before);
     tcase_add_test(memory, test_rewind_frees_what_came_after);
     tcase_add_test(memory, test_rewind_again_and_again_does_not_grow);
@@ -513,7 +490,7 @@ marks_suite(void)
     tcase_add_test(memory, test_rewind_resize_does_not_touch_what_came_before);
     suite_add_tcase(suite, memory);
 
-    tcase_add_checked_fixture(marks, setup, teardown);
+    tcase_add_checked_fixture(marks, setup, teardown_arena);
     tcase_add_test(marks, test_rewind_mark_stays_good);
     tcase_add_test(marks, test_rewind_drops_inner_marks);
     tcase_add_test(marks, test_rewind_dropped_mark_is_not_revived_by_new_one);
@@ -524,7 +501,7 @@ marks_suite(void)
     tcase_add_test(marks, test_rewind_many_nested_marks_work);
     suite_add_tcase(suite, marks);
 
-    tcase_add_checked_fixture(actions, setup, teardown);
+    tcase_add_checked_fixture(actions, setup, teardown_arena);
     tcase_add_test(actions, test_rewind_runs_later_actions_last_first);
     tcase_add_test(actions,
                    test_rewind_action_finds_arena_closed_and_memory_intact);

@@ -5,22 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "harness.h"
-
-static arena_t *arena;
-
-static void
-setup(void)
-{
-    arena = arena_confined();
-    ck_assert_ptr_nonnull(arena);
-}
-
-static void
-teardown(void)
-{
-    (void)arena_close(arena);
-}
+#include "arena_harness.h"
 
 /* --- Zeroing of recycled memory --- */
 
@@ -325,7 +310,7 @@ START_TEST(test_of_memory_of_others_finds_nothing)
     ck_assert_ptr_null(arena_of(heap));
     ck_assert_ptr_null(arena_of(pages));
     ck_assert_ptr_null(arena_of("constant"));
-    ck_assert_ptr_null(arena_of((const void *)(uintptr_t)setup));
+    ck_assert_ptr_null(arena_of((const void *)(uintptr_t)setup_confined));
     ck_assert_int_eq(errno, ERRNO_UNTOUCHED);
     munmap(pages, 1 << 20);
     free(heap);
@@ -386,7 +371,7 @@ memory_suite(void)
     TCase *of = tcase_create("of");
     int sizes = (int)LENGTH(recycled_sizes);
 
-    tcase_add_checked_fixture(recycled, setup, teardown);
+    tcase_add_checked_fixture(recycled, setup_confined, teardown_arena);
     tcase_set_timeout(recycled, 30);
     tcase_add_loop_test(recycled, test_recycled_after_close_is_zero, 0, sizes);
     tcase_add_loop_test(recycled, test_recycled_after_reset_is_zero, 0, sizes);
@@ -398,7 +383,7 @@ memory_suite(void)
     tcase_add_test(recycled, test_recycled_after_trim_is_zero);
     suite_add_tcase(suite, recycled);
 
-    tcase_add_checked_fixture(overlap, setup, teardown);
+    tcase_add_checked_fixture(overlap, setup_confined, teardown_arena);
     tcase_set_timeout(overlap, 30);
     tcase_add_loop_test(overlap, test_overlap_random_blocks_are_disjoint, 0,
                         6);
@@ -407,7 +392,7 @@ memory_suite(void)
     tcase_add_test(overlap, test_overlap_two_arenas_in_turn_are_disjoint);
     suite_add_tcase(suite, overlap);
 
-    tcase_add_checked_fixture(of, setup, teardown);
+    tcase_add_checked_fixture(of, setup_confined, teardown_arena);
     tcase_set_timeout(of, 30);
     tcase_add_test(of, test_of_any_place_in_a_block_finds_arena);
     tcase_add_test(of, test_of_each_kind_finds_its_arena);

@@ -6,30 +6,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "harness.h"
-
-static arena_t *arena;
-
-static void
-setup(void)
-{
-    arena = arena_confined();
-    ck_assert_ptr_nonnull(arena);
-}
-
-static void
-teardown(void)
-{
-    (void)arena_close(arena);
-}
+#include "arena_harness.h"
 
 /* --- Calls about an arena --- */
-
-static void
-do_nothing(void *arg)
-{
-    (void)arg;
-}
 
 static int
 call_alloc(arena_t *a)
@@ -679,14 +658,14 @@ add_faults(Suite *suite)
     TCase *order = tcase_create("order");
     int calls = (int)LENGTH(owners_calls);
 
-    tcase_add_checked_fixture(thread, setup, teardown);
+    tcase_add_checked_fixture(thread, setup_confined, teardown_arena);
     tcase_add_loop_test(
         thread, test_call_by_other_thread_fails_eperm_unchanged, 0, calls);
     tcase_add_test(thread, test_questions_by_other_thread_are_answered);
     tcase_add_test(thread, test_parent_of_other_thread_fails_eperm);
     suite_add_tcase(suite, thread);
 
-    tcase_add_checked_fixture(closed, setup, teardown);
+    tcase_add_checked_fixture(closed, setup_confined, teardown_arena);
     tcase_add_loop_test(
         closed, test_call_on_closed_arena_fails_estale_unchanged, 0, calls);
     tcase_add_loop_test(closed,
@@ -694,7 +673,7 @@ add_faults(Suite *suite)
                         0, calls);
     suite_add_tcase(suite, closed);
 
-    tcase_add_checked_fixture(order, setup, teardown);
+    tcase_add_checked_fixture(order, setup_confined, teardown_arena);
     tcase_add_loop_test(order, test_bad_argument_is_told_before_anything_else,
                         0, (int)LENGTH(bad_calls));
     tcase_add_test(order, test_bad_mark_by_other_thread_fails_einval);
@@ -711,12 +690,12 @@ add_ownership(Suite *suite)
     TCase *error = tcase_create("error");
     TCase *adopt = tcase_create("adopt");
 
-    tcase_add_checked_fixture(error, setup, teardown);
+    tcase_add_checked_fixture(error, setup_confined, teardown_arena);
     tcase_add_test(error, test_error_is_of_this_threads_last_failure);
     tcase_add_test(error, test_failures_print_nothing);
     suite_add_tcase(suite, error);
 
-    tcase_add_checked_fixture(adopt, setup, teardown);
+    tcase_add_checked_fixture(adopt, setup_confined, teardown_arena);
     tcase_add_test(adopt, test_adopt_of_ended_thread_takes_over);
     tcase_add_test(adopt, test_adopt_by_owner_changes_nothing);
     tcase_add_test(adopt, test_adopt_of_living_owner_fails_eperm);

@@ -5,30 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness.h"
+#include "arena_harness.h"
 
 enum { THREADS = 4, BLOCKS = 5000 };
-
-static arena_t *arena;
-
-static void
-setup(void)
-{
-    arena = arena_shared();
-    ck_assert_ptr_nonnull(arena);
-}
-
-static void
-teardown(void)
-{
-    (void)arena_close(arena);
-}
-
-static void
-do_nothing(void *arg)
-{
-    (void)arg;
-}
 
 /* --- One shared arena --- */
 
@@ -589,7 +568,7 @@ add_shared(Suite *suite)
     TCase *threads = tcase_create("threads");
     TCase *resize = tcase_create("resize");
 
-    tcase_add_checked_fixture(one, setup, teardown);
+    tcase_add_checked_fixture(one, setup_shared, teardown_arena);
     tcase_add_test(one, test_open_default_gives_accessible_shared_arena);
     tcase_add_test(one, test_open_is_counted_until_close);
     tcase_add_test(one, test_alloc_every_call_works);
@@ -600,7 +579,7 @@ add_shared(Suite *suite)
     tcase_add_test(one, test_opening_thread_may_end);
     suite_add_tcase(suite, one);
 
-    tcase_add_checked_fixture(threads, setup, teardown);
+    tcase_add_checked_fixture(threads, setup_shared, teardown_arena);
     tcase_set_timeout(threads, 60);
     tcase_add_test(threads, test_threads_at_once_get_own_zeroed_blocks);
     tcase_add_test(threads, test_threads_after_reset_get_own_zeroed_blocks);
@@ -610,7 +589,7 @@ add_shared(Suite *suite)
                         0, 2);
     suite_add_tcase(suite, threads);
 
-    tcase_add_checked_fixture(resize, setup, teardown);
+    tcase_add_checked_fixture(resize, setup_shared, teardown_arena);
     tcase_add_test(resize,
                    test_resize_last_block_of_this_thread_stays_in_place);
     tcase_add_test(resize, test_resize_by_threads_at_once_keeps_contents);

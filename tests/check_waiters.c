@@ -5,35 +5,11 @@
 
 #include <stdio.h>
 
-#include "gc_harness.h"
+#include "budget_harness.h"
 
 #define THREADS 64
 #define SLOTS 8
 #define SECONDS 5.0
-#define AT_ONCE (50 * MS_NS)
-
-static arena_usage_t base;
-
-static void
-setup(void)
-{
-    base = usage_now();
-}
-
-static void
-setup_collected(void)
-{
-    expect_ok(arena_thread_attach());
-    collect_times(3);
-    setup();
-}
-
-static void
-teardown(void)
-{
-    expect_ok(arena_set_limit(base.limit));
-    expect_ok(arena_set_explicit_gc(true));
-}
 
 /* Sleep about so long, however often a collection interrupts it. */
 static void
@@ -81,12 +57,6 @@ unit_of(arena_kind_t kind)
     if (kind == ARENA_AUTO)
         expect_settled(base);
     return unit.bytes;
-}
-
-static void
-leave_room(size_t bytes)
-{
-    expect_ok(arena_set_limit(usage_now().reserved + bytes));
 }
 
 /* --- Garbage --- */
