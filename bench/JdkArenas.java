@@ -3,22 +3,17 @@
  *
  * Reads "KIND BLOCKS SIZE LOOPS" from standard input: opens so many arenas,
  * takes so many blocks from each, writes to them, closes or drops it; answers
- * with "done".
+ * with "done".  JdkBuffers.java, which is found beside this file, reads it.
  */
 
-import java.io.BufferedReader;
-import java.io.InputStreamReader;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
-import java.lang.management.BufferPoolMXBean;
-import java.lang.management.ManagementFactory;
 import java.util.Arrays;
 
 public class JdkArenas {
     private static final long ALIGN = 16;
-    private static final long FEW = 16; // the JDK's own
 
     // The last ones, so that the compiler cannot do without the segments.
     private static final MemorySegment[] kept = new MemorySegment[128];
@@ -58,26 +53,13 @@ public class JdkArenas {
         }
     }
 
-    private static BufferPoolMXBean pool() {
-        for (BufferPoolMXBean pool : ManagementFactory.getPlatformMXBeans(
-                 BufferPoolMXBean.class)) {
-            if (pool.getName().equals("direct"))
-                return pool;
-        }
-        throw new IllegalStateException("no pool of direct buffers");
-    }
-
     // Until all are freed.
     private static void auto(int blocks, long size, long loops)
         throws Exception {
-        BufferPoolMXBean pool = pool();
-
         for (long i = 0; i < loops; i++)
             take(Arena.ofAuto(), blocks, size);
         Arrays.fill(kept, null);
-        System.gc();
-        while (pool.getCount() > FEW)
-            Thread.sleep(0, 100000);
+        JdkBuffers.collect();
     }
 
     private static void work(String kind, int blocks, long size, long loops)
@@ -101,17 +83,10 @@ public class JdkArenas {
     }
 
     public static void main(String[] args) throws Exception {
-        BufferedReader in =
-            new BufferedReader(new InputStreamReader(System.in));
-        String line;
-
-        System.out.println("ready");
-        while ((line = in.readLine()) != null) {
-            String[] words = line.split(" ");
-
+        JdkBuffers.serve(words -> {
             work(words[0], Integer.parseInt(words[1]),
                  Long.parseLong(words[2]), Long.parseLong(words[3]));
-            System.out.println("done 0 0");
-        }
+            return JdkBuffers.NONE;
+        });
     }
 }

@@ -3,7 +3,8 @@
  * peer_java.c.
  *
  * Reads "WORK BLOCKS SIZE NUMBER" from standard input, does it, and answers
- * with "done" and two figures; what they are depends on the work.
+ * with "done" and two figures; what they are depends on the work.  JDKs that
+ * have arenas compile this file together with JdkArenas.java, which uses it.
  */
 
 import java.io.BufferedReader;
@@ -21,7 +22,35 @@ import sun.misc.Unsafe;
 public class JdkBuffers {
     private static final int PAGE = 4096;
     private static final long FEW = 16; // the JDK's own
-    private static final double[] NONE = {0, 0};
+    static final double[] NONE = {0, 0};
+
+    // Collect what was dropped, until all of it is freed.
+    static void collect() throws InterruptedException {
+        BufferPoolMXBean pool = pool();
+
+        System.gc();
+        while (pool.getCount() > FEW)
+            Thread.sleep(0, 100000);
+    }
+
+    // What a line asks for; gives two figures.
+    interface Work {
+        double[] run(String[] words) throws Exception;
+    }
+
+    // Answer the lines of the standard input, until it ends.
+    static void serve(Work work) throws Exception {
+        BufferedReader in =
+            new BufferedReader(new InputStreamReader(System.in));
+        String line;
+
+        System.out.println("ready");
+        while ((line = in.readLine()) != null) {
+            double[] figures = work.run(line.split(" "));
+
+            System.out.println("done " + figures[0] + " " + figures[1]);
+        }
+    }
 
     private static BufferPoolMXBean pool() {
         for (BufferPoolMXBean pool : ManagementFactory.getPlatformMXBeans(
@@ -49,13 +78,9 @@ public class JdkBuffers {
 
     // Buffers that are dropped, until all are freed.
     private static double[] drop(int size, long count) throws Exception {
-        BufferPoolMXBean pool = pool();
-
         for (long i = 0; i < count; i++)
             touched(size);
-        System.gc();
-        while (pool.getCount() > FEW)
-            Thread.sleep(0, 100000);
+        collect();
         return NONE;
     }
 
@@ -132,8 +157,11 @@ public class JdkBuffers {
                              c.nanoseconds / 1e3 / c.taken.get()};
     }
 
-    private static final Cleaner cleaner = Cleaner.create();
-    private static long told;
+    // Its thread runs only where it is wanted.
+    private static class Told {
+        static final Cleaner cleaner = Cleaner.create();
+        static long count;
+    }
 
     // So many live cleaners: registering each, and cleaning each.
     private static double[] cleaners(int count) {
@@ -145,7 +173,8 @@ public class JdkBuffers {
             referents[i] = new Object();
         start = System.nanoTime();
         for (int i = 0; i < count; i++)
-            cleanables[i] = cleaner.register(referents[i], () -> told++);
+            cleanables[i] = Told.cleaner.register(referents[i],
+                                                  () -> Told.count++);
         registered = System.nanoTime();
         for (int i = 0; i < count; i++)
             cleanables[i].clean();
@@ -172,18 +201,8 @@ public class JdkBuffers {
     }
 
     public static void main(String[] args) throws Exception {
-        BufferedReader in =
-            new BufferedReader(new InputStreamReader(System.in));
-        String line;
-
-        System.out.println("ready");
-        while ((line = in.readLine()) != null) {
-            String[] words = line.split(" ");
-            double[] figures = work(
-                words[0], Integer.parseInt(words[1]),
-                Integer.parseInt(words[2]), Long.parseLong(words[3]));
-
-            System.out.println("done " + figures[0] + " " + figures[1]);
-        }
+        serve(words -> work(words[0], Integer.parseInt(words[1]),
+                            Integer.parseInt(words[2]),
+                            Long.parseLong(words[3])));
     }
 }

@@ -9,17 +9,11 @@
 #define SIZE ((size_t)1 << 20)
 #define FIT 8
 
-static double
-length_ns(void)
-{
-    return bench_quick ? 5e7 : 1e9;
-}
-
 static void
 measure(const struct bench_work *work, const struct limits_way *way,
         double figures[BENCH_FIGURES])
 {
-    struct limits_seen seen = limits_contend(work, way, 0, length_ns());
+    struct limits_seen seen = limits_contend(work, way, 0, limits_length_ns());
 
     figures[0] = (double)seen.failures;
     figures[1] = seen.ns / 1e3 / (double)seen.taken;
@@ -49,9 +43,7 @@ begin_java(const struct bench_work *work)
 static void
 measure_java(const struct bench_work *work, double figures[BENCH_FIGURES])
 {
-    struct bench_work threads = {.blocks = work->threads, .size = work->size};
-
-    peer_java_measure("dropped", &threads, length_ns(), figures);
+    peer_java_contend("dropped", work, limits_length_ns(), figures);
 }
 
 /* Of whole numbers, none. */

@@ -4,19 +4,11 @@
  */
 
 #include "bench.h"
-#include "peers.h"
 #include "pools.h"
 
 static const struct bench_impl impls[] = {
     {"libarena confined", BENCH_OURS, .run = pool_confined},
-    {"APR pool", BENCH_PEER, pool_begin_apr, .run = pool_apr},
-    {"APR pool, own allocator", BENCH_PEER, pool_begin_apr,
-     .run = pool_apr_own},
-    {"glibc obstack", BENCH_PEER, .run = pool_obstack},
-    {"talloc", BENCH_PEER, peer_talloc_begin, .run = pool_talloc},
-    {"talloc_pool", BENCH_PEER, peer_talloc_begin, .run = pool_talloc_pool},
-    {"mimalloc mi_heap, destroy", BENCH_PEER, peer_mimalloc_begin,
-     .run = pool_mi_heap},
+    POOL_PEERS,
 };
 
 #define CELL(row, bytes, column)                                              \

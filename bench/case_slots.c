@@ -77,17 +77,12 @@ static const struct limits_way by_semaphore = {take_semaphore, give_semaphore};
 
 /* --- Measuring --- */
 
-static double
-length_ns(void)
-{
-    return bench_quick ? 5e7 : 1e9;
-}
-
 static void
 measure(const struct bench_work *work, const struct limits_way *way,
         double figures[BENCH_FIGURES])
 {
-    struct limits_seen seen = limits_contend(work, way, HOLD_NS, length_ns());
+    struct limits_seen seen =
+        limits_contend(work, way, HOLD_NS, limits_length_ns());
 
     figures[0] = 100 * (double)seen.taken * HOLD_NS / (seen.ns * SLOTS);
     figures[1] = seen.worst_ns / 1e6;
@@ -120,9 +115,7 @@ begin_java(const struct bench_work *work)
 static void
 measure_java(const struct bench_work *work, double figures[BENCH_FIGURES])
 {
-    struct bench_work threads = {.blocks = work->threads, .size = work->size};
-
-    peer_java_measure("slots", &threads, length_ns(), figures);
+    peer_java_contend("slots", work, limits_length_ns(), figures);
 }
 
 #define OURS "libarena shared"

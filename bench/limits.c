@@ -185,6 +185,12 @@ contend(void *arg)
     pthread_mutex_unlock(&c->lock);
 }
 
+double
+limits_length_ns(void)
+{
+    return bench_quick ? 5e7 : 1e9;
+}
+
 struct limits_seen
 limits_contend(const struct bench_work *work, const struct limits_way *way,
                double hold_ns, double length_ns)

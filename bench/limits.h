@@ -22,6 +22,9 @@ struct limits_seen {
     double ns;       /* that all of it took */
 };
 
+/* How long that is to be seen. */
+double limits_length_ns(void);
+
 /* As many threads as the work says take blocks, hold each for hold_ns, and
  * give it back, until length_ns are over.  One that fails tries again, and
  * its wait goes on. */

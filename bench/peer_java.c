@@ -140,3 +140,12 @@ peer_java_drop(const struct bench_work *work, size_t count)
 {
     java_run("drop", work, count);
 }
+
+void
+peer_java_contend(const char *name, const struct bench_work *work,
+                  double length_ns, double figures[BENCH_FIGURES])
+{
+    struct bench_work threads = {.blocks = work->threads, .size = work->size};
+
+    peer_java_measure(name, &threads, length_ns, figures);
+}

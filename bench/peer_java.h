@@ -26,4 +26,8 @@ void peer_java_drop(const struct bench_work *work, size_t count);
 void peer_java_measure(const char *name, const struct bench_work *work,
                        double number, double figures[BENCH_FIGURES]);
 
+/* The same, of as many threads as the work says, for so long. */
+void peer_java_contend(const char *name, const struct bench_work *work,
+                       double length_ns, double figures[BENCH_FIGURES]);
+
 #endif

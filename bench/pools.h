@@ -8,6 +8,7 @@
 #define BENCH_POOLS_H
 
 #include "bench.h"
+#include "peers.h"
 
 #define POOL(name)                                                            \
     void pool_##name(const struct bench_work *work, size_t loops);            \
@@ -43,5 +44,18 @@ POOL(jemalloc);
  */
 void pool_begin_apr(const struct bench_work *work);
 void pool_begin_bump(const struct bench_work *work);
+
+/* The other arena allocators, as implementations of a case: of blocks whose
+ * contents are not defined. */
+#define POOL_PEERS                                                            \
+    {"APR pool", BENCH_PEER, pool_begin_apr, .run = pool_apr},                \
+        {"APR pool, own allocator", BENCH_PEER, pool_begin_apr,               \
+         .run = pool_apr_own},                                                \
+        {"glibc obstack", BENCH_PEER, .run = pool_obstack},                   \
+        {"talloc", BENCH_PEER, peer_talloc_begin, .run = pool_talloc},        \
+        {"talloc_pool", BENCH_PEER, peer_talloc_begin,                        \
+         .run = pool_talloc_pool},                                            \
+        {"mimalloc mi_heap, destroy", BENCH_PEER, peer_mimalloc_begin,        \
+         .run = pool_mi_heap}
 
 #endif
