@@ -2,10 +2,10 @@
 # install.sh - an installed libarena serves a user's programs, in C and C++,
 # with the flags that pkg-config gives.  Run by `make installcheck`:
 #
-#     install.sh DESTDIR PREFIX LIBDIR BINDIR
+#     install.sh DESTDIR PREFIX LIBDIR BINDIR MANDIR
 set -eu
 
-destdir=$1 prefix=$2 libdir=$3 bindir=$4
+destdir=$1 prefix=$2 libdir=$3 bindir=$4 mandir=$5
 pkg_config=${PKG_CONFIG:-pkg-config}
 PKG_CONFIG_PATH=$destdir$libdir/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
 LD_LIBRARY_PATH=$destdir$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
@@ -75,3 +75,12 @@ if [ -e "$destdir$libdir/libarena-malloc.so" ]; then
     grep -q '^hello$' "$tmp/out"
     grep -q '^arena: collect, ' "$tmp/err"
 fi
+
+# A manual page is found by each of its names.
+echo man
+for name in arena_mark arena_rewind ARENA_MEMBER_BY arena_set_u16_be_at; do
+    page=$destdir$mandir/man3/$name.3
+    leads=$(sed -n 's/^\.so //p' "$page")
+    [ -z "$leads" ] || page=$destdir$mandir/$leads
+    grep -q '^\.TH ' "$page"
+done
