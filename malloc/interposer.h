@@ -164,7 +164,7 @@ void arenap_report_fork_child(void);
 
 void arenap_memory_start(void);
 
-/* Give back what this thread has reserved in advance. */
+/* Give back what this thread, which ends, has reserved in advance. */
 void arenap_memory_settle(void);
 
 /* --- scopes.c: on a thread that has pushed an arena --- */
@@ -182,6 +182,10 @@ void arenap_scopes_start(void);
 /* --- threads.c --- */
 
 void arenap_threads_start(void);
+
+/* Have arenap_memory_settle called when this thread ends.  False: it will not
+ * be. */
+bool arenap_threads_tell_end(void);
 
 /* As pthread_create and pthread_getattr_np, for libarena. */
 int arenap_threads_create_quietly(pthread_t *thread,

@@ -141,10 +141,12 @@ collected_room(void *block)
 
 /* --- libc's memory, accounted in explicit mode --- */
 
-/* Bytes that a thread reserves in advance, and keeps when it frees. */
+/* Bytes that a thread reserves in advance, and keeps when it frees; one that
+ * nobody would hear of when it ends, or that is about to, none. */
 #define CREDIT_STEP ((size_t)64 * 1024)
 
-static INTERPOSE_TLS size_t credit;
+static INTERPOSE_TLS size_t credit, credit_most; /* bytes; most: kept */
+static INTERPOSE_TLS bool credit_is_over;
 static bool system_has_headers;
 
 static bool
@@ -165,15 +167,35 @@ fits(size_t size)
            && size <= usage.limit - usage.reserved;
 }
 
+/* The bytes that this thread may have in advance.  Threads are made in other
+ * ways than by pthread_create, too: so the end of each is waited for from the
+ * first time on that it has something. */
+static size_t
+credit_step(void)
+{
+    if (credit_most == 0 && !credit_is_over) {
+        credit_most = 2 * CREDIT_STEP; /* first: libc may ask us for memory */
+        if (!arenap_threads_tell_end()) {
+            credit_most = 0;
+            credit_is_over = true;
+        }
+    }
+    return credit_most / 2;
+}
+
 static __attribute__((noinline)) bool
 credit_borrow(size_t size)
 {
-    size_t more = size - credit;
+    size_t step = credit_step(), more = size - credit;
     bool done = true;
 
+    if (credit >= size) {
+        credit -= size;
+        return true;
+    }
     arenap_inside++;
-    if (fits(more + CREDIT_STEP) && arena_reserve(more + CREDIT_STEP) == 0)
-        credit += more + CREDIT_STEP;
+    if (step != 0 && fits(more + step) && arena_reserve(more + step) == 0)
+        credit += more + step;
     else if (arena_reserve(more) == 0)
         credit += more;
     else
@@ -193,35 +215,48 @@ credit_take(size_t size)
     return true;
 }
 
+/* Give back all but so much.  What was not taken, before the beginning, cannot
+ * be given back. */
+static void
+credit_shrink(size_t keep)
+{
+    size_t rest = credit - keep;
+    int saved = errno;
+
+    credit = keep;
+    if (rest == 0)
+        return;
+    arenap_inside++;
+    arena_unreserve(rest);
+    arenap_inside--;
+    errno = saved;
+}
+
 static __attribute__((noinline)) void
 credit_return(void)
 {
-    arenap_inside++;
-    /* What was not taken, before the beginning, cannot be given back. */
-    arena_unreserve(credit - CREDIT_STEP);
-    arenap_inside--;
-    credit = CREDIT_STEP;
+    size_t step = credit_step();
+
+    if (credit > 2 * step)
+        credit_shrink(step);
 }
 
 static void
 credit_give(size_t size)
 {
     credit += size;
-    if (UNLIKELY(credit > 2 * CREDIT_STEP))
+    if (UNLIKELY(credit > credit_most))
         credit_return();
 }
 
+/* What others' destructors free after this, and libc, is given back block by
+ * block. */
 void
 arenap_memory_settle(void)
 {
-    size_t rest = credit;
-
-    credit = 0;
-    if (rest == 0)
-        return;
-    arenap_inside++;
-    arena_unreserve(rest);
-    arenap_inside--;
+    credit_is_over = true;
+    credit_most = 0;
+    credit_shrink(0);
 }
 
 /* The bytes that a block of libc's takes: the word before it has them, and

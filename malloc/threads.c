@@ -23,7 +23,8 @@ struct errand {
     void *arg;
 };
 
-static pthread_key_t key_of_credit;
+static pthread_key_t key_of_end;
+static bool has_key;
 
 /* Attached first: until then no register of this thread is searched, and the
  * errand holds the pointer.  libarena's own threads do not come here. */
@@ -36,8 +37,6 @@ errand_take(void *arg)
         arenap_inside++;
         arena_thread_attach();
         arenap_inside--;
-    } else {
-        pthread_setspecific(key_of_credit, &key_of_credit);
     }
     errand = *(struct errand *)arg;
     free(arg);
@@ -142,13 +141,17 @@ thrd_create(thrd_t *thread, thrd_start_t routine, void *arg)
     return error;
 }
 
-/* Again and again, while there are others' destructors that may still free
- * something. */
 static void
-thread_end(void *key)
+thread_end(void *unused)
 {
+    (void)unused;
     arenap_memory_settle();
-    pthread_setspecific(key_of_credit, key);
+}
+
+bool
+arenap_threads_tell_end(void)
+{
+    return has_key && pthread_setspecific(key_of_end, &key_of_end) == 0;
 }
 
 /* --- Fork --- */
@@ -190,6 +193,6 @@ dlopen(const char *path, int flags)
 void
 arenap_threads_start(void)
 {
-    pthread_key_create(&key_of_credit, thread_end);
+    has_key = pthread_key_create(&key_of_end, thread_end) == 0;
     pthread_atfork(fork_begin, fork_end, fork_child);
 }

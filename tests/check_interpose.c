@@ -113,6 +113,7 @@ START_TEST(test_explicit_mode_serves_the_same_programs)
     ck_assert_int_eq(run_victim("destructors", "ARENA_MODE", "explicit"), 0);
     ck_assert_int_eq(run_victim("aligned", "ARENA_MODE", "explicit"), 0);
     ck_assert_int_eq(run_victim("thread_ends", "ARENA_MODE", "explicit"), 0);
+    ck_assert_int_eq(run_victim("timer_account", "ARENA_MODE", "explicit"), 0);
     /* And does not collect. */
     ck_assert_int_ne(run_victim("leak", "ARENA_MODE", "explicit"), 0);
 }

@@ -1096,6 +1096,36 @@ case_timer_thread(void)
     block_check(block, 2);
 }
 
+/* Threads that libc makes account for what they use, and no more. */
+static void
+expired_briefly(union sigval value)
+{
+    void *volatile block = malloc(100);
+
+    (void)value;
+    free(block);
+    atomic_fetch_add(&expirations, 1);
+}
+
+static void
+case_timer_account(void)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD,
+                             .sigev_notify_function = expired_briefly};
+    struct itimerspec times = {{0, 500000}, {0, 500000}};
+    size_t before = mallinfo2().arena;
+    timer_t timer;
+
+    CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+    CHECK(timer_settime(timer, 0, &times, NULL) == 0);
+    for (double end = seconds() + 60;
+         atomic_load(&expirations) < 200 && seconds() < end;)
+        usleep(10000);
+    CHECK(atomic_load(&expirations) >= 200);
+    timer_delete(timer);
+    CHECK(mallinfo2().arena < before + ((size_t)4 << 20));
+}
+
 static void *
 cancelled(void *unused)
 {
@@ -2151,6 +2181,7 @@ static const struct {
     {"destructors", case_destructors},
     {"wrong_key", case_wrong_key},
     {"timer_thread", case_timer_thread},
+    {"timer_account", case_timer_account},
     {"cancel", case_cancel},
     {"full_masks", case_full_masks},
     {"handlers", case_handlers},
