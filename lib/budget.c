@@ -21,6 +21,7 @@
 #include "internal.h"
 #include "os.h"
 #include "payload.h"
+#include "roots.h"
 #include "thread.h"
 #include "trace.h"
 
@@ -318,7 +319,7 @@ budget_wait(struct waiter *waiter)
 {
     bool unpin = arenap_budget_may_collect();
 
-    arenap_os_scrub();
+    arenap_roots_scrub();
     budget_collect(-1);
     for (int round = 0; round < BUDGET_SLEEPS; round++) {
         uint64_t ns = MS << round;

@@ -17,6 +17,7 @@
 #include "os.h"
 #include "payload.h"
 #include "phantom.h"
+#include "roots.h"
 #include "thread.h"
 
 static struct {
@@ -165,7 +166,7 @@ cleaner_main(void *unused)
             if (self != NULL && self->relieved)
                 return unused;
         }
-        arenap_os_scrub();
+        arenap_roots_scrub();
         /* Who changes wake after this wakes us; who did before is seen. */
         atomic_store(&cleaner.asleep, true);
         arenap_os_wait(&cleaner.wake, seen, ARENA_OS_NEVER);

@@ -17,6 +17,7 @@
 #include "lifecycle.h"
 #include "os.h"
 #include "phantom.h"
+#include "roots.h"
 #include "sync.h"
 #include "thread.h"
 
@@ -687,7 +688,7 @@ auto_alloc_part(struct thread *self, struct arena *arena, size_t size,
                                   + (align > ARENA_GRANULE ? align : 0));
 
     if (ARENA_UNLIKELY(!arenap_budget_has(bytes)))
-        arenap_os_scrub();
+        arenap_roots_scrub();
     return part_begin(arena,
                       part_make(self, arena,
                                 (arena->flags & ARENA_TRACED) != 0

@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <string.h>
 
 #include "../include/arena/heap.h"
 #include "cleaner.h"
@@ -18,6 +19,7 @@
 #include "maps.h"
 #include "os.h"
 #include "pagemap.h"
+#include "roots.h"
 #include "scope.h"
 #include "stop.h"
 #include "thread.h"
@@ -90,6 +92,40 @@ arena_interpose_threads(void)
     errno = saved;
 }
 
+/* --- The stack below ---
+ *
+ * Once in about thirteen times the collector clears 16 KiB of the stack below
+ * it, so that what earlier calls left there keeps nothing.  A program that was
+ * made for libc's malloc may have less: near the end of a thread's stack, or
+ * on one of a coroutine's, which it took from malloc.  There nothing is
+ * cleared. */
+#define CLEAR_ONE_IN 13u
+#define CLEAR_BYTES ((size_t)16 * 1024)
+
+ARENA_NOINLINE static void
+clear_below(void)
+{
+    char below[CLEAR_BYTES];
+
+    memset(below, 0, sizeof below);
+    __asm__ volatile("" : : "r"(below) : "memory");
+}
+
+/* What it returns to its caller passes through. */
+static void *
+answer_clear_stack(void *block)
+{
+    static _Atomic unsigned calls; /* not exact */
+    unsigned call = atomic_load_explicit(&calls, memory_order_relaxed);
+    const struct thread *self = arenap_tls.record;
+
+    atomic_store_explicit(&calls, call + 1, memory_order_relaxed);
+    if (call % CLEAR_ONE_IN == 0 && self != NULL
+        && arenap_roots_stack_left(self) >= 2 * CLEAR_BYTES)
+        clear_below();
+    return block;
+}
+
 int
 arena_interpose_start(int suspend, int restart)
 {
@@ -103,6 +139,8 @@ arena_interpose_start(int suspend, int restart)
         arenap_maps_refuse_threads(true);
         atomic_store(&alone, true);
         arenap_stop_answer(collector_code(), suspend, restart);
+        arenap_linkage_replace(collector_code(), "GC_clear_stack",
+                               (void *)answer_clear_stack);
     }
     if (arena_thread_attach() != 0)
         return -1;

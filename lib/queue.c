@@ -11,6 +11,7 @@
 #include "phantom.h"
 #include "queue.h"
 #include "record.h"
+#include "roots.h"
 
 #define MS ((uint64_t)1000000)
 
@@ -106,7 +107,7 @@ queue_sleep(arena_queue_t *queue, uint64_t deadline)
 
     queue->waiters++;
     arenap_record_unlock();
-    arenap_os_scrub();
+    arenap_roots_scrub();
     if (!arenap_os_wait(&queue->signal, seen,
                         deadline < look ? deadline : look))
         in_time = deadline > look;

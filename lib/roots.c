@@ -24,6 +24,9 @@
 
 enum { ROOTS_UNSET = -1 };
 
+/* Stack that arenap_os_scrub overwrites, and as much again. */
+#define SCRUB_ROOM ((size_t)16 * 1024)
+
 static struct {
     _Atomic int mode;    /* arena_roots_t that the program chose, or unset */
     _Atomic bool wide;   /* all mappings are pushed */
@@ -187,6 +190,26 @@ arenap_roots_thread(struct thread *self)
         atomic_store(&self->stack_hi, self->base);
     atomic_store_explicit(&self->tcb, tls_control_block(),
                           memory_order_release);
+}
+
+ARENA_NOINLINE size_t
+arenap_roots_stack_left(const struct thread *self)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    uintptr_t lo = atomic_load_explicit(&self->stack_lo, memory_order_relaxed);
+    uintptr_t hi = atomic_load_explicit(&self->stack_hi, memory_order_relaxed);
+
+    return here >= lo && here < hi ? here - lo : 0;
+}
+
+/* A thread that was never attached has called nothing that needs it. */
+void
+arenap_roots_scrub(void)
+{
+    const struct thread *self = arenap_tls.record;
+
+    if (self != NULL && arenap_roots_stack_left(self) >= SCRUB_ROOM)
+        arenap_os_scrub();
 }
 
 /* --- Pins: a table of pointers in memory that the collector scans --- */

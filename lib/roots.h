@@ -23,6 +23,14 @@ void arenap_roots_stack(struct thread *self);
 /* The same, and its thread control block, now that it is attached. */
 void arenap_roots_thread(struct thread *self);
 
+/* The bytes between the caller's frame and the end of the thread's own stack;
+ * 0 on another one, as coroutines and handlers may have, and if the stack was
+ * never written down. */
+size_t arenap_roots_stack_left(const struct thread *self);
+
+/* As arenap_os_scrub, if the stack has room for it. */
+void arenap_roots_scrub(void);
+
 /* Before threads are stopped: the loaded modules' thread-local storage. */
 void arenap_roots_prepare(void);
 

@@ -24,9 +24,8 @@ void *arena_legacy_memalign(size_t align, size_t size);
 
 /* --- Collected memory --- */
 
-/* The collector clears 16 KiB of the stack below it now and then.  Where that
- * is not there, as in the threads by which libc runs timers, it would write
- * over the end; what such a thread asks for is libc's. */
+/* A collection takes more stack than libc's malloc does.  A thread that begins
+ * with little, as those by which libc runs timers, gets libc's memory. */
 #define ROOM_LEAST ((size_t)32 * 1024)
 #define ROOM_STEP ((size_t)4096)
 

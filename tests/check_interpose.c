@@ -66,6 +66,7 @@ static const char *const hidden[] = {
 static const char *const stacks[] = {
     "coroutine",        "coroutine_collects", "coroutine_stopped",
     "coroutine_thread", "sigaltstack",        "sigaltstack_block",
+    "coroutine_small",  "deep_stack",
 };
 
 static const char *const threads[] = {

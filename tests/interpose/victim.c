@@ -885,6 +885,70 @@ churning_coroutine(void)
     on_stack_slots(churn);
 }
 
+/* As churn_bytes, of large blocks, and on a stack that has no room to wipe. */
+static NOINLINE void
+churn_shallow(void)
+{
+    for (size_t done = 0; done < CHURN; done += 1000) {
+        char *volatile block = malloc(1000);
+
+        CHECK(block != NULL);
+        block[0] = 1;
+    }
+}
+
+/* A stack among other blocks, too small for what the collector would clear
+ * below it. */
+#define STACK_SMALL ((size_t)12 << 10)
+
+static void
+case_coroutine_small(void)
+{
+    enum { BLOCKS = 16 };
+    unsigned char *block[BLOCKS];
+
+    for (int i = 0; i < BLOCKS; i++)
+        memset(block[i] = malloc(STACK_SMALL), 0x5a, STACK_SMALL);
+    coroutine(block[BLOCKS / 2], STACK_SMALL, churn_shallow);
+    for (int i = 0; i < BLOCKS; i++)
+        for (size_t at = 0; i != BLOCKS / 2 && at < STACK_SMALL; at++)
+            CHECK(block[i][at] == 0x5a);
+}
+
+/* Most of a thread's stack is in use, which was empty when it began. */
+static NOINLINE void
+churn_deep(size_t left)
+{
+    volatile char used[1024];
+
+    used[0] = 0;
+    if (left > sizeof used)
+        churn_deep(left - sizeof used);
+    else
+        churn_shallow();
+    used[1] = used[0];
+}
+
+static void *
+deep_thread(void *unused)
+{
+    churn_shallow();
+    churn_deep((size_t)40 << 10);
+    return unused;
+}
+
+static void
+case_deep_stack(void)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    CHECK(pthread_attr_init(&attr) == 0);
+    CHECK(pthread_attr_setstacksize(&attr, (size_t)64 << 10) == 0);
+    CHECK(pthread_create(&thread, &attr, deep_thread, NULL) == 0);
+    pthread_join(thread, NULL);
+}
+
 static void
 on_main_and_coroutine(void)
 {
@@ -2175,6 +2239,8 @@ static const struct {
     {"coroutine_collects", case_coroutine_collects},
     {"coroutine_stopped", case_coroutine_stopped},
     {"coroutine_thread", case_coroutine_thread},
+    {"coroutine_small", case_coroutine_small},
+    {"deep_stack", case_deep_stack},
     {"sigaltstack", case_sigaltstack},
     {"sigaltstack_block", case_sigaltstack_block},
     {"exit_value", case_exit_value},
