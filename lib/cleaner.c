@@ -29,11 +29,12 @@ static struct {
     _Atomic uint32_t wake;   /* changes when there is something to do */
     _Atomic bool asleep;     /* the thread must be woken, by one of all */
     _Atomic uint32_t drainers; /* threads that wait for done to get on */
-    _Atomic uint32_t goal;   /* nearest value of done that one waits for */
+    _Atomic uint32_t goal;   /* nearest value of done that one waits for;
+                              * changes under the lock */
     _Atomic bool running;    /* the thread exists */
     uint32_t woken;          /* wake, when this process was forked */
     _Atomic uint32_t relieved; /* threads whose action goes on beside it */
-    pthread_mutex_t lock; /* of the queue, and of starting */
+    pthread_mutex_t lock; /* of the queue, the goal, and of starting */
     struct pending *first, **last;
 } cleaner = {.lock = PTHREAD_MUTEX_INITIALIZER, .last = &cleaner.first};
 
@@ -250,19 +251,27 @@ arenap_cleaner_revive_slow(void)
     errno = saved;
 }
 
-/* Have the cleaner wake us at a goal, or before; then see how far it is. */
+/* How far the cleaner is; it wakes us at a goal, or before.  As long as one
+ * sleeps on a value of done, the goal is after that: who replaces one that has
+ * been reached wakes those who wait for it, since the cleaner may have come
+ * to it and see the new one only. */
 static uint32_t
 drain_look(uint32_t goal)
 {
-    uint32_t done = atomic_load(&cleaner.done);
-    uint32_t nearest = atomic_load(&cleaner.goal);
+    uint32_t done, nearest;
+    bool waits, reached;
 
-    if (!is_before(done, goal))
-        return done;
-    while (!is_before(done, nearest) || is_before(goal, nearest))
-        if (atomic_compare_exchange_weak(&cleaner.goal, &nearest, goal))
-            break;
-    return atomic_load(&cleaner.done);
+    pthread_mutex_lock(&cleaner.lock);
+    done = atomic_load(&cleaner.done);
+    nearest = atomic_load(&cleaner.goal);
+    waits = is_before(done, goal);
+    reached = !is_before(done, nearest);
+    if (waits && (reached || is_before(goal, nearest)))
+        atomic_store(&cleaner.goal, goal);
+    pthread_mutex_unlock(&cleaner.lock);
+    if (waits && reached && atomic_load(&cleaner.drainers) > 1)
+        arenap_os_wake(&cleaner.done, INT32_MAX);
+    return done;
 }
 
 void

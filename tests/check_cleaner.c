@@ -5,6 +5,9 @@
 
 #include "gc_harness.h"
 
+#include "cleaner.h"
+#include "os.h"
+
 static void
 setup(void)
 {
@@ -601,6 +604,68 @@ processor_ns(void)
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
+/* Two that drain: the second one comes just when the first one's goal is
+ * reached, and what it waits for goes on only when the first one has gone, or
+ * after half a second. */
+static struct relay {
+    struct pending first, second;
+    atomic_bool begun, may_end, gone;
+    atomic_size_t late;
+} relay;
+
+static void
+first_run(struct pending *unused)
+{
+    (void)unused;
+    atomic_store(&relay.begun, true);
+    while (!atomic_load(&relay.may_end))
+        sched_yield();
+}
+
+static void
+second_run(struct pending *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < 500 && !atomic_load(&relay.gone); i++)
+        sleep_ms(1);
+    atomic_fetch_add(&relay.late, !atomic_load(&relay.gone));
+}
+
+static void *
+drain_second(void *unused)
+{
+    while (!atomic_load(&relay.begun))
+        sched_yield();
+    sleep_ms(1); /* the first one waits by now, but now and then */
+    arenap_cleaner_push(&relay.second);
+    atomic_store(&relay.may_end, true);
+    while (arenap_cleaner_pending() > 1)
+        continue;
+    arenap_cleaner_drain(ARENA_OS_NEVER);
+    return unused;
+}
+
+START_TEST(test_who_drains_does_not_wait_for_what_came_later)
+{
+    expect_ok(arenap_cleaner_start());
+    for (int round = 0; round < 60; round++) {
+        pthread_t other;
+
+        relay.first = (struct pending){.run = first_run};
+        relay.second = (struct pending){.run = second_run};
+        atomic_store(&relay.begun, false);
+        atomic_store(&relay.may_end, false);
+        atomic_store(&relay.gone, false);
+        other = start_thread(drain_second, NULL);
+        arenap_cleaner_push(&relay.first);
+        arenap_cleaner_drain(ARENA_OS_NEVER);
+        atomic_store(&relay.gone, true);
+        pthread_join(other, NULL);
+        ck_assert_uint_lt(atomic_load(&relay.late), 10);
+    }
+}
+END_TEST
+
 /* Nanoseconds per registration, and per cleaning by hand, beside so many
  * others; and of a collection. */
 struct cost {
@@ -738,6 +803,8 @@ add_clean(Suite *suite)
     tcase_add_test(load, test_blocked_action_does_not_stop_the_budget);
     tcase_add_test(load, test_budget_waits_for_actions_that_give_back);
     tcase_add_test(load, test_action_gets_memory_from_those_behind_it);
+    tcase_add_test(load,
+                   test_who_drains_does_not_wait_for_what_came_later);
     tcase_add_test(load,
                    test_a_million_cleaners_cost_as_much_each_as_fewer);
     suite_add_tcase(suite, load);
