@@ -177,11 +177,13 @@ select(int count, fd_set *in, fd_set *out, fd_set *other,
        struct timeval *timeout)
 {
     struct watch watch = watch_begin();
-    int64_t until = timeout == NULL ? 0
-                                    : now() + timeout->tv_sec * SECOND
-                                          + timeout->tv_usec * 1000;
+    struct timespec wish = {0};
+    int64_t until;
     int result;
 
+    if (timeout != NULL)
+        wish = (struct timespec){timeout->tv_sec, timeout->tv_usec * 1000};
+    until = now() + to_ns(&wish);
     while ((result = REAL(select)(count, in, out, other, timeout)) == -1
            && watch_again(&watch, errno))
         if (timeout != NULL) {

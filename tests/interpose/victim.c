@@ -36,6 +36,7 @@
 #include <sys/select.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -1377,6 +1378,22 @@ clock_in(clockid_t clock, long ns)
     return time;
 }
 
+/* With a timeout that is longer than its nanoseconds can be counted. */
+static void
+wait_for_long(void)
+{
+    const struct itimerspec fifth = {.it_value.tv_nsec = 200000000};
+    struct timeval time = {.tv_sec = 10000000000};
+    int file = timerfd_create(CLOCK_MONOTONIC, 0);
+    fd_set files;
+
+    FD_ZERO(&files);
+    FD_SET(file, &files);
+    CHECK(timerfd_settime(file, 0, &fifth, NULL) == 0);
+    IN_TIME(select(file + 1, &files, NULL, NULL, &time) == 1);
+    close(file);
+}
+
 static void
 wait_for_files(void)
 {
@@ -1390,6 +1407,7 @@ wait_for_files(void)
     IN_TIME(ppoll(NULL, 0, &fifth, NULL) == 0);
     IN_TIME(epoll_wait(epoll, &event, 1, 200) == 0);
     IN_TIME(epoll_pwait(epoll, &event, 1, 200, NULL) == 0);
+    wait_for_long();
 }
 
 static void
