@@ -47,7 +47,8 @@ void
 arenap_actions_run(struct thread *self, struct action *actions,
                    const struct action *last)
 {
-    self->acting++;
+    if (self != NULL)
+        self->acting++;
     while (actions != last) {
         struct action *next = actions->next;
 
@@ -55,7 +56,8 @@ arenap_actions_run(struct thread *self, struct action *actions,
         arenap_action_free(actions);
         actions = next;
     }
-    self->acting--;
+    if (self != NULL)
+        self->acting--;
 }
 
 static int

@@ -146,19 +146,28 @@ cleaner_run(struct thread *self, struct pending *node)
         arenap_os_wake(&cleaner.done, INT32_MAX);
 }
 
+/* The thread's record, if it has none yet; NULL while the system refuses one.
+ * Actions may touch collected memory. */
+static struct thread *
+cleaner_bind(struct thread *self)
+{
+    if (self == NULL && (self = arenap_thread_self()) != NULL) {
+        self->is_cleaner = true;
+        arena_thread_attach();
+    }
+    return self;
+}
+
 static void *
 cleaner_main(void *unused)
 {
-    struct thread *self = arenap_thread_self();
+    struct thread *self = NULL;
 
-    if (self != NULL)
-        self->is_cleaner = true;
-    /* Actions may touch collected memory. */
-    arena_thread_attach();
     for (;;) {
         uint32_t seen = atomic_load(&cleaner.wake);
         struct pending *node;
 
+        self = cleaner_bind(self);
         arenap_collector_rehook();
         arenap_budget_serve();
         arenap_phantom_watch();

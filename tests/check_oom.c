@@ -186,13 +186,16 @@ __wrap_GC_register_long_link(void **link, const void *object)
     return NO_MEMORY;
 }
 
+/* Of every thread: no record, for one. */
+static atomic_bool no_meta;
+
 /* The library's own pages, which are taken many at a time. */
 void *
 __wrap_arenap_os_meta(size_t size)
 {
     int before = errno;
 
-    if (!refusal.mappings || !is_refused())
+    if (!atomic_load(&no_meta) && (!refusal.mappings || !is_refused()))
         return __real_arenap_os_meta(size);
     errno = before;
     return NULL;
@@ -1406,6 +1409,56 @@ START_TEST(test_access_in_a_thread_without_a_record)
 }
 END_TEST
 
+/* The cleaner is one, too. */
+static atomic_uint strange_actions;
+static sem_t stranger_may_go;
+
+static void
+strange_action(void *unused)
+{
+    (void)unused;
+    atomic_fetch_add(&strange_actions, 1);
+}
+
+static void *
+open_and_forget(void *unused)
+{
+    arena_t *arena = arena_auto();
+
+    atomic_store(&no_meta, true);
+    expect_ok(arena_on_close(arena, strange_action, NULL));
+    sleep_ms(50); /* by now it has asked for a record */
+    return unused;
+}
+
+/* Takes the record that the other one left. */
+static void *
+take_record(void *unused)
+{
+    expect_ok(arena_thread_attach());
+    semaphore_wait(&stranger_may_go);
+    return unused;
+}
+
+START_TEST(test_actions_run_on_a_cleaner_without_a_record)
+{
+    pthread_t taker;
+
+    sem_init(&stranger_may_go, 0, 0);
+    expect_ok(arena_thread_attach());
+    expect_ok(arena_set_roots(ARENA_ROOTS_PRECISE));
+    run_in_thread(open_and_forget, NULL);
+    taker = start_thread(take_record, NULL);
+    sleep_ms(50);
+    for (int i = 0; i < 10 && atomic_load(&strange_actions) == 0; i++)
+        arena_collect();
+    ck_assert_uint_eq(atomic_load(&strange_actions), 1);
+    sem_post(&stranger_may_go);
+    pthread_join(taker, NULL);
+    atomic_store(&no_meta, false);
+}
+END_TEST
+
 /* --- First use --- */
 
 /* The first call of a process, which starts the library. */
@@ -1622,6 +1675,7 @@ main(void)
                         LENGTH(calls));
     tcase_add_test(each, test_refusal_reaches_the_library);
     tcase_add_test(first, test_access_in_a_thread_without_a_record);
+    tcase_add_test(first, test_actions_run_on_a_cleaner_without_a_record);
     suite_add_tcase(suite, each);
     return run_suite(suite);
 }
