@@ -670,6 +670,19 @@ attach_slow(struct thread *self)
     return 0;
 }
 
+/* Nobody would tell the collector of the end of a late thread: it is known
+ * during each call only.  One that is late from its beginning has far to go,
+ * and would lose what it holds meanwhile. */
+static int
+attach_late(struct thread *self)
+{
+    if (self->rounds == 0 && !arenap_tls.ended)
+        return arenap_fail(ENOMEM, "the end of this thread would not be "
+                                   "noticed: the system refused a "
+                                   "thread-specific value");
+    return arenap_collector_start();
+}
+
 /* One that the program made known to the collector is forgotten by it when it
  * ends, before its thread-specific destructors run. */
 static int
@@ -678,7 +691,7 @@ attach_host(struct thread *self)
     if (self->is_main || GC_thread_is_registered())
         return 0;
     atomic_store(&self->attached, ATTACHED_NOT);
-    return self->late ? arenap_collector_start() : attach_slow(self);
+    return self->late ? attach_late(self) : attach_slow(self);
 }
 
 int
@@ -692,9 +705,7 @@ arenap_collector_attach(struct thread *self)
         return 0;
     if (atomic_load(&self->attached) == ATTACHED_HOST)
         return attach_host(self);
-    /* Nobody would tell the collector of the end of a late thread: it is
-     * known during each call only. */
-    return self->late ? arenap_collector_start() : attach_slow(self);
+    return self->late ? attach_late(self) : attach_slow(self);
 }
 
 bool
@@ -1138,9 +1149,11 @@ arena_thread_attach(void)
 
     if (self == NULL)
         return arenap_fail_system(sizeof(struct thread));
+    if (arenap_collector_attach(self) != 0)
+        return -1;
     if (self->late)
         return arenap_fail(ENOMEM, "this thread is at its end");
-    return arenap_collector_attach(self);
+    return 0;
 }
 
 int

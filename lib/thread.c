@@ -319,7 +319,8 @@ arenap_thread_bind(void)
     if (!self->late && threads.has_key
         && pthread_setspecific(threads.key, self) == 0)
         return self;
-    self->late = true;
+    /* The main thread's end is the process's, most often. */
+    self->late = self->late || !self->is_main;
     ending_add(self);
     return self;
 }

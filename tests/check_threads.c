@@ -2,6 +2,7 @@
  * arenas. */
 
 #include <arena/heap.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "gc_harness.h"
@@ -303,6 +304,45 @@ START_TEST(test_first_use_by_a_thread_that_ends_works)
     collect_times(3);
     run_in_thread(end_after_collecting, &faults);
     ck_assert_uint_eq(atomic_load(&faults), 0);
+}
+END_TEST
+
+/* A thread whose end the library would not hear of is refused what only the
+ * collector could find there. */
+static void *
+keyless_main(void *arg)
+{
+    struct answer *answers = arg;
+    arena_t *confined = arena_confined();
+
+    record_answer(&answers[0], arena_thread_attach());
+    record_answer(&answers[1], arena_alloc(NULL, 100));
+    record_answer(&answers[2], arena_auto());
+    record_answer(&answers[3], arena_malloc(100));
+    record_answer(&answers[4], arena_alloc(confined, 100));
+    record_answer(&answers[5], arena_close(confined));
+    return NULL;
+}
+
+START_TEST(test_threads_without_a_key_have_no_collected_memory)
+{
+    pthread_key_t *keys = malloc(PTHREAD_KEYS_MAX * sizeof *keys);
+    struct answer answers[6];
+    size_t count = 0;
+
+    while (count < PTHREAD_KEYS_MAX
+           && pthread_key_create(&keys[count], NULL) == 0)
+        count++;
+    expect_ok(arena_thread_attach());
+    expect_ok(arena_alloc(NULL, 100));
+    run_in_thread(keyless_main, answers);
+    while (count > 0)
+        pthread_key_delete(keys[--count]);
+    free(keys);
+    for (size_t i = 0; i < 4; i++)
+        expect_answer(&answers[i], ENOMEM, "thread-specific");
+    expect_success(&answers[4]);
+    expect_success(&answers[5]);
 }
 END_TEST
 
@@ -794,6 +834,10 @@ add_attach(Suite *suite)
 
     tcase_add_loop_test(first, test_first_use_by_a_thread_that_ends_works, 0,
                         LENGTH(endings));
+    /* In a process of its own, where the library is not used yet. */
+    if (getenv("CK_FORK") == NULL)
+        tcase_add_test(first,
+                       test_threads_without_a_key_have_no_collected_memory);
     tcase_add_test(attach,
                    test_attach_main_thread_succeeds_any_number_of_times);
     tcase_add_test(attach, test_detach_main_thread_fails_eperm);
