@@ -87,6 +87,7 @@ stamp_read(struct thread *self)
                       + (now - self->stamp < STAMP_FRESH ? STAMP_BURST : 0);
     self->stamp = now;
     self->plain = explicit_word(self, ARENA_CONFINED, ARENA_OPEN);
+    arenap_chunk_age();
 }
 
 /* Set what the first line of a control block has, but for the owner; the rest

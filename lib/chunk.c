@@ -16,6 +16,7 @@
 #include "mapping.h"
 #include "os.h"
 #include "pagemap.h"
+#include "stock.h"
 #include "thread.h"
 
 /* From here on the system's malloc maps pages of its own every time; then
@@ -268,6 +269,25 @@ chunks_release(struct chunk *chunk)
     return any;
 }
 
+/* Keep what a thread has no room for, if that fits in the stock. */
+static void
+chunks_stock(struct chunk *chunk)
+{
+    while (chunk != NULL) {
+        struct chunk *next = chunk->next;
+
+        if (!arenap_stock_give(chunk))
+            arenap_chunk_release(chunk);
+        chunk = next;
+    }
+}
+
+void
+arenap_chunk_age(void)
+{
+    chunks_release(arenap_stock_old());
+}
+
 static struct chunk *
 cache_take(struct chunk_cache *cache, unsigned class)
 {
@@ -291,7 +311,7 @@ cache_give(struct chunk_cache *cache, struct chunk *chunk)
     fits = chunk->class == 0 ? stack_push(cache, chunk)
                              : list_push(cache, chunk, &evicted);
     arenap_cache_leave(cache);
-    chunks_release(evicted);
+    chunks_stock(evicted);
     return fits;
 }
 
@@ -338,7 +358,7 @@ static _Atomic uint32_t flushing;
 size_t
 arenap_chunk_cached(void)
 {
-    size_t bytes = 0;
+    size_t bytes = arenap_stock_bytes();
 
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next)
         bytes += arenap_cache_read(&t->cache.bytes)
@@ -367,19 +387,19 @@ bool
 arenap_chunk_flush_all(void)
 {
     uint32_t none = 0;
-    bool any = false;
+    bool any = false, all = chunks_release(arenap_stock_empty());
     struct thread *t;
 
     /* One thread at a time; one barrier serves for all caches. */
     if (!arenap_os_has_heavy)
-        return false;
+        return all;
     for (t = arenap_thread_first(); t != NULL && !any; t = t->next)
         any = (arenap_cache_read(&t->cache.bytes)
                | arenap_counted_all(&t->cache.firsts))
               != 0;
     if (!any || !atomic_compare_exchange_strong(&flushing, &none, 1))
-        return false;
-    any = false;
+        return all;
+    any = all;
     for (t = arenap_thread_first(); t != NULL; t = t->next)
         atomic_fetch_or(&t->cache.steal, CACHE_STOLEN);
     arenap_os_heavy();
@@ -448,13 +468,21 @@ chunk_renew(struct chunk *chunk)
     chunk->zeroed = false;
 }
 
-/* Reserve and make a chunk; the arena's limit has been taken. */
+/* Reserve and make a chunk, or take one out of the stock; the arena's limit
+ * has been taken. */
 static struct chunk *
 chunk_reserve(enum chunk_source source, struct arena *arena, size_t length,
               size_t charge, bool zero)
 {
     struct chunk *chunk = NULL, *handed;
 
+    /* One from the stock may be larger than what the limit was asked for. */
+    if (!arena->limited)
+        chunk = arenap_stock_take(source, charge);
+    if (chunk != NULL) {
+        chunk_renew(chunk);
+        return chunk;
+    }
     if (arenap_budget_reserve_chunk(charge, source, &handed) == 0) {
         chunk = handed;
         if (chunk != NULL)
@@ -595,6 +623,9 @@ arenap_chunk_give(struct thread *self, struct arena *arena,
     if (ARENA_UNLIKELY(arena->limited))
         limit_give(arena, NULL, chunk->charge);
     chunk_owner(chunk, &arenap_pagemap_cached);
-    if (!cache_give(&self->cache, chunk))
-        arenap_chunk_release(chunk);
+    if (!cache_give(&self->cache, chunk)) {
+        chunk->next = NULL;
+        chunks_stock(chunk);
+        arenap_chunk_age();
+    }
 }

@@ -5,7 +5,7 @@
  * start.  Chunks of the standard classes are kept for reuse in a cache of the
  * thread that freed them, last in first out; one that does not fit displaces
  * larger ones, or any of another class.  Others, and what does not fit then,
- * go back to the system at once.
+ * go to the stock that all threads share (stock.h), or to the system.
  *
  * Invariant: a chunk's charge is reserved in the budget as long as it exists.
  * While an arena has it, it is also counted under the arena's kind; what is
@@ -213,10 +213,13 @@ void arenap_chunk_give(struct thread *self, struct arena *arena,
 /* Give back to the system a chunk that no arena has. */
 void arenap_chunk_release(struct chunk *chunk);
 
+/* Give back what has been in the stock for too long. */
+void arenap_chunk_age(void);
+
 /* Empty the cache of a thread: the caller's own, or one that is gone. */
 void arenap_chunk_flush(struct thread *thread);
 
-/* Empty the caches of all threads.  Returns true if that freed anything. */
+/* Empty the caches of all threads, and the stock.  Returns true if that freed anything. */
 bool arenap_chunk_flush_all(void);
 
 /* Bytes in all caches; exact when no other thread runs. */

@@ -38,7 +38,8 @@
  *   cursor.c     runs of confined arenas that programs carve up themselves
  *   action.c     close actions
  *   hold.c       acquire, release, adopt
- *   chunk.c      chunks of explicit kinds and each thread's cache of them
+ *   chunk.c      chunks of explicit kinds and each thread's cache of them;
+ *                stock.c: large ones, kept for all threads
  *   magazine.c   free heap blocks at hand, per thread; the depot between them
  *   sizeclass.c  the sizes of those; blockmap.c: from an address to its class
  *   control.c    control blocks of explicit arenas: slabs, never unmapped
@@ -63,7 +64,7 @@
  *
  * Locks, in the order in which they may nest: the tree lock (close.c),
  * the arena stripes (explicit.c), the leaves: budget, thread list, control,
- * records (record.c), the depot (magazine.c), meta.  None is ever held while
+ * records (record.c), the depot (magazine.c), the stock, meta.  None is ever held while
  * the collector is called, since a collection runs code of the host program;
  * so the collector's own lock may be taken before any of them, never after.
  */

@@ -23,6 +23,7 @@
 #include "phantom.h"
 #include "roots.h"
 #include "scope.h"
+#include "stock.h"
 #include "stop.h"
 #include "sync.h"
 #include "thread.h"
@@ -188,6 +189,7 @@ fork_prepare(void)
     arenap_control_fork_prepare();
     arenap_phantom_fork_prepare();
     arenap_magazine_fork_prepare();
+    arenap_stock_fork_prepare();
     arenap_os_fork_prepare();
 }
 
@@ -195,6 +197,7 @@ static void
 fork_done(void)
 {
     arenap_os_fork_done();
+    arenap_stock_fork_done();
     arenap_magazine_fork_done();
     arenap_phantom_fork_done();
     arenap_control_fork_done();

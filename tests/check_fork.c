@@ -170,7 +170,7 @@ child_finds_garbage_of_the_parent(void)
 }
 
 /* What the threads that are gone were just about to take, or kept for reuse,
- * counts as cached, and may be lost to the child. */
+ * counts as cached after a trim, and may be lost to the child. */
 static void
 child_reserves(void)
 {
@@ -178,6 +178,7 @@ child_reserves(void)
     char limit[64];
 
     NEED(arena_reserve(3 * MIB) == 0);
+    NEED(arena_trim() == 0);
     before = usage_now();
     NEED(arena_set_limit(before.reserved + before.cached + MIB) == 0);
     snprintf(limit, sizeof limit, ", limit: %zu)", usage_now().limit);

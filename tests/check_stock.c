@@ -1,0 +1,225 @@
+/* check_stock.c: large chunks that are kept for the next arena: that they are
+ * used again, are zero again, have a bound, age, and are never in the way. */
+
+#include <string.h>
+
+#include "../lib/stock.h"
+#include "harness.h"
+
+/* What the caches of threads may hold beside the stock. */
+#define THREADS_OWN (MIB)
+
+static arena_usage_t base;
+
+static void
+setup(void)
+{
+    expect_ok(arena_trim());
+    base = usage_now();
+}
+
+static arena_t *
+arena_with(size_t blocks, size_t size)
+{
+    arena_t *arena = arena_confined();
+
+    for (size_t i = 0; i < blocks; i++) {
+        char *block = arena_alloc_uninit(arena, size);
+
+        if (block == NULL)
+            ck_abort_msg("%s", arena_error());
+        memset(block, 0xa5, size);
+    }
+    return arena;
+}
+
+static const size_t sizes[] = {16 * KIB + 1, 64 * KIB, 100001, 511 * KIB, 999,
+                               4 * KIB};
+
+START_TEST(test_what_one_arena_had_the_next_one_gets)
+{
+    size_t size = sizes[_i], blocks = 8 * MIB / size;
+    arena_usage_t closed, again;
+    arena_t *arena;
+
+    expect_ok(arena_close(arena_with(blocks, size)));
+    closed = usage_now();
+    ck_assert_uint_eq(closed.reserved, base.reserved);
+    ck_assert_uint_ge(closed.cached - base.cached, 7 * MIB);
+    arena = arena_with(blocks, size);
+    again = usage_now();
+    ck_assert_uint_le(again.reserved + again.cached,
+                      closed.reserved + closed.cached + 256 * KIB);
+    expect_ok(arena_close(arena));
+    expect_ok(arena_trim());
+    expect_usage(base);
+    ck_assert_uint_le(usage_now().cached, base.cached);
+}
+END_TEST
+
+START_TEST(test_zero_filled_means_zero)
+{
+    size_t size = sizes[_i], blocks = 4 * MIB / size;
+    arena_t *arena;
+
+    for (int round = 0; round < 3; round++) {
+        expect_ok(arena_close(arena_with(blocks, size)));
+        arena = round % 2 == 0 ? arena_confined() : arena_shared();
+        for (size_t i = 0; i < blocks; i++) {
+            char *block = arena_alloc(arena, size - 8 * i % 512);
+
+            if (block == NULL || !block_is_zero(block, size - 8 * i % 512))
+                ck_abort_msg("block %zu: %s", i, arena_error());
+            memset(block, 0x5a, size - 8 * i % 512);
+        }
+        expect_ok(arena_close(arena));
+    }
+}
+END_TEST
+
+/* A chunk that fits may be larger than what was asked for, never smaller; and
+ * blocks do not lie in one another. */
+START_TEST(test_any_size_gets_room_of_its_own)
+{
+    enum { BLOCKS = 200 };
+    uint64_t random = 7;
+
+    for (int round = 0; round < 20; round++) {
+        arena_t *arena = arena_shared();
+        char *block[BLOCKS];
+        size_t size[BLOCKS];
+
+        for (size_t i = 0; i < BLOCKS; i++) {
+            size_t align = (size_t)1 << random_below(&random, 15);
+
+            size[i] = 1 + random_below(&random, 300 * KIB);
+            block[i] = arena_alloc_aligned(arena, size[i], align);
+            if (block[i] == NULL || (uintptr_t)block[i] % align != 0)
+                ck_abort_msg("block %zu: %s", i, arena_error());
+            memset(block[i], (int)i, size[i]);
+        }
+        for (size_t i = 0; i < BLOCKS; i++)
+            for (size_t k = 0; k < size[i]; k++)
+                if (block[i][k] != (char)i)
+                    ck_abort_msg("block %zu of %zu bytes", i, size[i]);
+        expect_ok(arena_close(arena));
+    }
+    expect_ok(arena_trim());
+    expect_usage(base);
+}
+END_TEST
+
+START_TEST(test_there_is_a_bound)
+{
+    expect_ok(arena_close(arena_with(2 * STOCK_BYTES / (64 * KIB), 64 * KIB)));
+    ck_assert_uint_le(usage_now().cached, STOCK_BYTES + THREADS_OWN);
+    expect_ok(arena_close(arena_with(16, 8 * MIB)));
+    ck_assert_uint_le(usage_now().cached, STOCK_BYTES + THREADS_OWN);
+}
+END_TEST
+
+START_TEST(test_a_limit_bounds_it_and_can_use_all)
+{
+    size_t limit = 32 * MIB;
+    arena_t *arena;
+
+    expect_ok(arena_set_limit(base.reserved + limit));
+    expect_ok(arena_close(arena_with(8 * MIB / (64 * KIB), 64 * KIB)));
+    ck_assert_uint_le(usage_now().cached,
+                      (base.reserved + limit) / 16 + THREADS_OWN);
+    arena = arena_with(1, limit - MIB);
+    ck_assert_uint_eq(usage_now().failures, base.failures);
+    expect_ok(arena_close(arena));
+    expect_ok(arena_set_limit(ARENA_UNLIMITED));
+}
+END_TEST
+
+/* An arena's own limit is asked for what it gets. */
+START_TEST(test_an_arena_with_a_limit_gets_no_more)
+{
+    arena_options_t options = ARENA_OPTIONS_INIT;
+    arena_t *arena;
+
+    options.limit = 80 * KIB;
+    expect_ok(arena_close(arena_with(40, 70 * KIB)));
+    arena = arena_open(ARENA_CONFINED, &options);
+    ck_assert_ptr_nonnull(arena);
+    ck_assert_ptr_nonnull(arena_alloc(arena, 64 * KIB));
+    expect_ok(arena_close(arena));
+    expect_ok(arena_trim());
+    expect_usage(base);
+}
+END_TEST
+
+/* What was needed once goes back while small arenas come and go. */
+START_TEST(test_what_is_not_needed_ages)
+{
+    arena_usage_t now;
+
+    expect_ok(arena_close(arena_with(16 * MIB / (64 * KIB), 64 * KIB)));
+    ck_assert_uint_ge(usage_now().cached, 15 * MIB);
+    for (int i = 0; i < 2000; i++) {
+        for (int k = 0; k < 200; k++)
+            expect_ok(arena_close(arena_with(1, 32)));
+        sleep_ms(10);
+        now = usage_now();
+        if (now.cached <= base.cached + THREADS_OWN)
+            return;
+    }
+    ck_abort_msg("%zu bytes are left", now.cached);
+}
+END_TEST
+
+static void *
+threads_main(void *arg)
+{
+    for (size_t round = 0; round < 50; round++) {
+        arena_t *arena = arena_with(64, 40 * KIB);
+
+        if (arena_close(arena) != 0)
+            return arg;
+        if (round % 16 == 0)
+            arena_trim();
+    }
+    return NULL;
+}
+
+START_TEST(test_threads_share_it)
+{
+    pthread_t threads[4];
+
+    for (size_t i = 0; i < LENGTH(threads); i++)
+        threads[i] = start_thread(threads_main, "");
+    for (size_t i = 0; i < LENGTH(threads); i++)
+        ck_assert_ptr_null(join_thread(threads[i]));
+    expect_ok(arena_trim());
+    expect_usage(base);
+}
+END_TEST
+
+static Suite *
+stock_suite(void)
+{
+    Suite *suite = suite_create("stock");
+    TCase *tcase = tcase_create("stock");
+
+    tcase_add_checked_fixture(tcase, setup, NULL);
+    tcase_set_timeout(tcase, 60);
+    tcase_add_loop_test(tcase, test_what_one_arena_had_the_next_one_gets, 0,
+                        LENGTH(sizes));
+    tcase_add_loop_test(tcase, test_zero_filled_means_zero, 0, LENGTH(sizes));
+    tcase_add_test(tcase, test_any_size_gets_room_of_its_own);
+    tcase_add_test(tcase, test_there_is_a_bound);
+    tcase_add_test(tcase, test_a_limit_bounds_it_and_can_use_all);
+    tcase_add_test(tcase, test_an_arena_with_a_limit_gets_no_more);
+    tcase_add_test(tcase, test_what_is_not_needed_ages);
+    tcase_add_test(tcase, test_threads_share_it);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
+
+int
+main(void)
+{
+    return run_suite(stock_suite());
+}
