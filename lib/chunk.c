@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "budget.h"
 #include "chunk.h"
@@ -324,9 +325,6 @@ arenap_chunk_flush(struct thread *thread)
 
     if (atomic_load(&cache->steal) & CACHE_OFF)
         return; /* it was never used */
-    /* One that was stopped by fork in the middle keeps what it has. */
-    if (thread != arenap_tls.record && atomic_load(&cache->busy))
-        return;
     while (!atomic_compare_exchange_weak(&cache->steal, &none,
                                          CACHE_STRIPPED)) {
         none = 0;
@@ -373,6 +371,28 @@ chunk_exit(void)
     arenap_chunk_flush_all();
 }
 
+/* What a thread that is gone was changing may be linked to anything: it is
+ * lost.  Nobody would wait for that thread to leave it, either. */
+static void
+cache_forget(struct chunk_cache *cache)
+{
+    arenap_counted_add(&cache->firsts, (uint64_t)0 - cache->firsts.all);
+    memset(cache->list, 0, sizeof cache->list);
+    atomic_store(&cache->busy, 0);
+}
+
+/* Who emptied it, or was about to count what it put there, may be gone. */
+static void
+cache_recount(struct chunk_cache *cache)
+{
+    size_t bytes = 0;
+
+    for (unsigned class = 0; class < CHUNK_CLASSES; class++)
+        for (struct chunk *c = cache->list[class]; c != NULL; c = c->next)
+            bytes += c->charge;
+    atomic_store(&cache->bytes, bytes);
+}
+
 void
 arenap_chunk_fork_child(void)
 {
@@ -380,6 +400,9 @@ arenap_chunk_fork_child(void)
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
         atomic_fetch_and(&t->cache.steal, CACHE_OFF);
         atomic_store(&t->cache.firsts.changes, 0);
+        if (t != arenap_tls.record && atomic_load(&t->cache.busy))
+            cache_forget(&t->cache);
+        cache_recount(&t->cache);
     }
 }
 

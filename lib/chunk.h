@@ -225,7 +225,7 @@ bool arenap_chunk_flush_all(void);
 /* Bytes in all caches; exact when no other thread runs. */
 size_t arenap_chunk_cached(void);
 
-/* In a child: nobody empties caches. */
+/* In a child: nobody is inside a cache, or empties one. */
 void arenap_chunk_fork_child(void);
 
 #endif

@@ -169,8 +169,8 @@ child_finds_garbage_of_the_parent(void)
     NEED(herd_damaged(&kept) == 0);
 }
 
-/* What the threads that are gone were just about to take, or kept for reuse,
- * counts as cached after a trim, and may be lost to the child. */
+/* A reservation drops the caches, those of threads that are gone too, before
+ * it fails; and then the next one finds nothing. */
 static void
 child_reserves(void)
 {
@@ -178,9 +178,8 @@ child_reserves(void)
     char limit[64];
 
     NEED(arena_reserve(3 * MIB) == 0);
-    NEED(arena_trim() == 0);
     before = usage_now();
-    NEED(arena_set_limit(before.reserved + before.cached + MIB) == 0);
+    NEED(arena_set_limit(before.reserved + MIB + 64 * KIB) == 0);
     snprintf(limit, sizeof limit, ", limit: %zu)", usage_now().limit);
     NEED(arena_reserve(MIB) == 0);
     NEED(usage_now().manual.reserved == before.manual.reserved + MIB);
@@ -303,6 +302,21 @@ wait_for(pid_t pid, int *status, int flags)
     return ended;
 }
 
+/* Nobody waits for a thread that was stopped while it changed its cache. */
+static void
+child_that_empties_caches(void)
+{
+    arena_usage_t usage;
+
+    alarm(CHILD_SECONDS);
+    NEED(arena_trim() == 0);
+    usage = usage_now();
+    NEED(usage.cached < MIB);
+    NEED(arena_set_limit(usage.reserved + MIB / 2) == 0);
+    NEED(arena_reserve(MIB / 2) == 0);
+    _exit(EXIT_SUCCESS);
+}
+
 /* A child of a child. */
 static void
 child_forks(void)
@@ -345,6 +359,19 @@ allocating_main(void *arg)
             atomic_fetch_add(&refused, 1);
     }
     return NULL;
+}
+
+/* Is in its cache of chunks most of the time. */
+static void *
+opening_main(void *arg)
+{
+    while (!atomic_load(&stop)) {
+        arena_t *arena = arena_confined();
+
+        if (arena_alloc_uninit(arena, 5000) == NULL || arena_close(arena) != 0)
+            atomic_fetch_add(&refused, 1);
+    }
+    return arg;
 }
 
 static void
@@ -524,6 +551,21 @@ START_TEST(test_fork_while_others_wait_for_memory_child_can_do_everything)
 }
 END_TEST
 
+START_TEST(test_fork_while_others_change_their_caches_child_can_empty_them)
+{
+    pthread_t threads[2];
+
+    for (size_t i = 0; i < LENGTH(threads); i++)
+        threads[i] = start_thread(opening_main, NULL);
+    for (size_t i = 0; i < FORKS; i++)
+        fork_once(child_that_empties_caches, i);
+    atomic_store(&stop, true);
+    for (size_t i = 0; i < LENGTH(threads); i++)
+        join_thread(threads[i]);
+    ck_assert_uint_eq(atomic_load(&refused), 0);
+}
+END_TEST
+
 START_TEST(test_fork_by_a_child_works_too)
 {
     fork_under_load(child_forks, 5);
@@ -598,6 +640,8 @@ main(void)
                    test_fork_while_others_allocate_child_can_do_everything);
     tcase_add_test(
         load, test_fork_while_others_wait_for_memory_child_can_do_everything);
+    tcase_add_test(
+        load, test_fork_while_others_change_their_caches_child_can_empty_them);
     tcase_add_test(nested, test_fork_by_a_child_works_too);
     tcase_add_test(nested, test_fork_by_another_thread_works_too);
     tcase_add_test(nested,
