@@ -352,6 +352,25 @@ budget_fail(size_t size)
                        size, atomic_load(&budget.charged), limit);
 }
 
+static bool
+passes(size_t size)
+{
+    return !arenap_budget_is_short() && arenap_budget_try(size);
+}
+
+/* What is kept for reuse gives way: first as much of the stock as is asked
+ * for, then all. */
+static bool
+reserve_from_caches(size_t size)
+{
+    if (arenap_chunk_drop(size) && passes(size))
+        return true;
+    arenap_chunk_flush_all();
+    arenap_payload_flush();
+    arenap_credit_drop_all();
+    return passes(size);
+}
+
 static ARENA_COLD int
 reserve_slow(size_t size, unsigned source, struct chunk **chunk)
 {
@@ -363,19 +382,17 @@ reserve_slow(size_t size, unsigned source, struct chunk **chunk)
 
     if (size > atomic_load(&budget.limit))
         return budget_fail(size);
+    if (reserve_from_caches(size)) {
+        errno = saved;
+        return 0;
+    }
     start = arenap_os_now();
     atomic_fetch_add(&budget.waits, 1);
     arenap_trace_wait(size);
-    arenap_chunk_flush_all();
-    arenap_payload_flush();
-    arenap_credit_drop_all();
-    done = !arenap_budget_is_short() && arenap_budget_try(size);
-    if (!done) {
-        queue_join(&waiter);
-        if (!waiter_answered(&waiter))
-            budget_wait(&waiter);
-        done = atomic_load(&waiter.state) == GRANTED;
-    }
+    queue_join(&waiter);
+    if (!waiter_answered(&waiter))
+        budget_wait(&waiter);
+    done = atomic_load(&waiter.state) == GRANTED;
     waited = arenap_os_now() - start;
     atomic_fetch_add(&budget.wait_ns, waited);
     arenap_trace_wait_end(size, waited, done);

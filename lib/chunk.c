@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ager.h"
 #include "budget.h"
 #include "chunk.h"
 #include "cleaner.h"
@@ -131,6 +132,22 @@ chunk_put(enum chunk_source source, void *base, size_t length)
         free(base);
 }
 
+/* The slots of its pages, if they follow one another; or NULL. */
+static pagemap_slot *
+chunk_slots(const struct chunk *chunk)
+{
+    size_t last = (chunk->length - 1) / ARENA_PAGE;
+    pagemap_slot *slot;
+
+    if (chunk->length > STOCK_LARGEST)
+        return NULL;
+    slot = arenap_pagemap_slot(chunk);
+    return arenap_pagemap_slot((const char *)chunk + last * ARENA_PAGE)
+                   == slot + last
+               ? slot
+               : NULL;
+}
+
 /* A new chunk whose charge is reserved already; gives it back on failure. */
 static struct chunk *
 chunk_make(enum chunk_source source, size_t length, size_t charge, bool zero)
@@ -156,7 +173,7 @@ chunk_make(enum chunk_source source, size_t length, size_t charge, bool zero)
     chunk->charge = charge;
     chunk->base = base;
     chunk->length = length;
-    chunk->slot = NULL;
+    chunk->slot = chunk_slots(chunk);
     chunk->class = CHUNK_CLASSES;
     chunk->source = (uint8_t)source;
     chunk->zeroed = source == CHUNK_MAPPED || source == CHUNK_TRACED
@@ -187,6 +204,59 @@ stack_push(struct chunk_cache *cache, struct chunk *chunk)
     return true;
 }
 
+/* --- Large ones: each list has those of one bin of the stock --- */
+
+static struct chunk **
+large_list(struct chunk_cache *cache, size_t charge)
+{
+    return &cache->large[arenap_stock_bin(charge) % CHUNK_LARGES];
+}
+
+static struct chunk *
+large_pop(struct chunk_cache *cache, size_t charge)
+{
+    struct chunk **list = large_list(cache, charge), *chunk = *list;
+
+    if (chunk == NULL || chunk->charge < charge
+        || arenap_stock_bin(chunk->charge) != arenap_stock_bin(charge))
+        return NULL;
+    *list = chunk->next;
+    arenap_cache_add(&cache->large_bytes, (size_t)0 - chunk->charge);
+    return chunk;
+}
+
+static bool
+large_push(struct chunk_cache *cache, struct chunk *chunk)
+{
+    struct chunk **list = large_list(cache, chunk->charge);
+
+    if (arenap_budget_is_short()
+        || arenap_cache_read(&cache->large_bytes) + chunk->charge
+               > CHUNK_LARGE_BYTES
+        || (*list != NULL
+            && arenap_stock_bin((*list)->charge)
+                   != arenap_stock_bin(chunk->charge)))
+        return false;
+    chunk->next = *list;
+    *list = chunk;
+    arenap_cache_add(&cache->large_bytes, chunk->charge);
+    return true;
+}
+
+/* Move a list to another one. */
+static void
+large_drop(struct chunk_cache *cache, size_t i, struct chunk **all)
+{
+    for (struct chunk *chunk; (chunk = cache->large[i]) != NULL;) {
+        cache->large[i] = chunk->next;
+        arenap_cache_add(&cache->large_bytes, (size_t)0 - chunk->charge);
+        chunk->next = *all;
+        *all = chunk;
+    }
+}
+
+/* --- All of it --- */
+
 /* All chunks of a cache that nobody is inside, as one list. */
 static struct chunk *
 cache_empty(struct chunk_cache *cache)
@@ -206,6 +276,8 @@ cache_empty(struct chunk_cache *cache)
         chunk->next = all;
         all = chunk;
     }
+    for (unsigned i = 0; i < CHUNK_LARGES; i++)
+        large_drop(cache, i, &all);
     atomic_store(&cache->bytes, 0);
     return all;
 }
@@ -272,21 +344,29 @@ chunks_release(struct chunk *chunk)
 
 /* Keep what a thread has no room for, if that fits in the stock. */
 static void
-chunks_stock(struct chunk *chunk)
+chunks_stock(struct chunk *list)
 {
-    while (chunk != NULL) {
-        struct chunk *next = chunk->next;
+    if (list != NULL)
+        chunks_release(arenap_stock_give(list));
+}
 
-        if (!arenap_stock_give(chunk))
-            arenap_chunk_release(chunk);
-        chunk = next;
-    }
+void
+arenap_chunk_age_by(size_t part)
+{
+    chunks_release(arenap_stock_old(part));
 }
 
 void
 arenap_chunk_age(void)
 {
-    chunks_release(arenap_stock_old());
+    if (!arenap_ager_is_running())
+        arenap_chunk_age_by(STOCK_STEP);
+}
+
+bool
+arenap_chunk_drop(size_t bytes)
+{
+    return chunks_release(arenap_stock_remove(bytes));
 }
 
 static struct chunk *
@@ -301,19 +381,65 @@ cache_take(struct chunk_cache *cache, unsigned class)
     return chunk;
 }
 
+/* Is it kept by its bin, for blocks of their own? */
 static bool
-cache_give(struct chunk_cache *cache, struct chunk *chunk)
+is_large(const struct chunk *chunk)
 {
-    struct chunk *evicted = NULL;
-    bool fits;
+    return chunk->source == CHUNK_MALLOC && arenap_stock_fits(chunk->charge);
+}
 
-    if (chunk->class == CHUNK_CLASSES || !arenap_cache_enter(cache))
+/* What it takes the place of is added to a list. */
+static bool
+cache_give(struct chunk_cache *cache, struct chunk *chunk,
+           struct chunk **evicted)
+{
+    bool large = is_large(chunk), fits;
+
+    if ((chunk->class == CHUNK_CLASSES && !large)
+        || !arenap_cache_enter(cache))
         return false;
-    fits = chunk->class == 0 ? stack_push(cache, chunk)
-                             : list_push(cache, chunk, &evicted);
+    fits = large               ? large_push(cache, chunk)
+           : chunk->class == 0 ? stack_push(cache, chunk)
+                               : list_push(cache, chunk, evicted);
     arenap_cache_leave(cache);
-    chunks_stock(evicted);
     return fits;
+}
+
+static struct chunk *
+cache_take_large(struct chunk_cache *cache, size_t charge)
+{
+    struct chunk *chunk;
+
+    if (!arenap_cache_enter(cache))
+        return NULL;
+    chunk = large_pop(cache, charge);
+    arenap_cache_leave(cache);
+    return chunk;
+}
+
+/* Put chunks of one bin in the place of what was there, which goes back to the
+ * stock with those for which there is no room. */
+static void
+cache_load(struct chunk_cache *cache, struct chunk *list)
+{
+    struct chunk *rest = NULL, *next;
+
+    if (list == NULL)
+        return;
+    if (!arenap_cache_enter(cache)) {
+        chunks_stock(list);
+        return;
+    }
+    large_drop(cache, arenap_stock_bin(list->charge) % CHUNK_LARGES, &rest);
+    for (; list != NULL; list = next) {
+        next = list->next;
+        if (!large_push(cache, list)) {
+            list->next = rest;
+            rest = list;
+        }
+    }
+    arenap_cache_leave(cache);
+    chunks_stock(rest);
 }
 
 void
@@ -332,7 +458,12 @@ arenap_chunk_flush(struct thread *thread)
     }
     all = cache_empty(cache);
     atomic_store_explicit(&cache->steal, 0, memory_order_release);
-    chunks_release(all);
+    /* Of one that is gone, it may be that this is a child just forked: no
+     * place to start a thread, as the stock may. */
+    if (thread == arenap_tls.record)
+        chunks_stock(all);
+    else
+        chunks_release(all);
 }
 
 /* Empty the cache of a thread that was told to stay out. */
@@ -360,6 +491,7 @@ arenap_chunk_cached(void)
 
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next)
         bytes += arenap_cache_read(&t->cache.bytes)
+                 + arenap_cache_read(&t->cache.large_bytes)
                  + arenap_counted_all(&t->cache.firsts) * ARENA_PAGE;
     return bytes;
 }
@@ -378,19 +510,28 @@ cache_forget(struct chunk_cache *cache)
 {
     arenap_counted_add(&cache->firsts, (uint64_t)0 - cache->firsts.all);
     memset(cache->list, 0, sizeof cache->list);
+    memset(cache->large, 0, sizeof cache->large);
     atomic_store(&cache->busy, 0);
+}
+
+static size_t
+lists_bytes(struct chunk *const *lists, size_t count)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < count; i++)
+        for (const struct chunk *c = lists[i]; c != NULL; c = c->next)
+            bytes += c->charge;
+    return bytes;
 }
 
 /* Who emptied it, or was about to count what it put there, may be gone. */
 static void
 cache_recount(struct chunk_cache *cache)
 {
-    size_t bytes = 0;
-
-    for (unsigned class = 0; class < CHUNK_CLASSES; class++)
-        for (struct chunk *c = cache->list[class]; c != NULL; c = c->next)
-            bytes += c->charge;
-    atomic_store(&cache->bytes, bytes);
+    atomic_store(&cache->bytes, lists_bytes(cache->list, CHUNK_CLASSES));
+    atomic_store(&cache->large_bytes,
+                 lists_bytes(cache->large, CHUNK_LARGES));
 }
 
 void
@@ -410,7 +551,7 @@ bool
 arenap_chunk_flush_all(void)
 {
     uint32_t none = 0;
-    bool any = false, all = chunks_release(arenap_stock_empty());
+    bool any = false, all = arenap_chunk_drop(SIZE_MAX);
     struct thread *t;
 
     /* One thread at a time; one barrier serves for all caches. */
@@ -418,6 +559,7 @@ arenap_chunk_flush_all(void)
         return all;
     for (t = arenap_thread_first(); t != NULL && !any; t = t->next)
         any = (arenap_cache_read(&t->cache.bytes)
+               | arenap_cache_read(&t->cache.large_bytes)
                | arenap_counted_all(&t->cache.firsts))
               != 0;
     if (!any || !atomic_compare_exchange_strong(&flushing, &none, 1))
@@ -457,21 +599,8 @@ chunk_owner(struct chunk *chunk, struct arena *arena)
         arenap_pagemap_set(chunk, chunk->length, arena);
         return;
     }
-    for (size_t i = 0; i < (size_t)1 << chunk->class; i++)
+    for (size_t i = 0; i <= (chunk->length - 1) / ARENA_PAGE; i++)
         atomic_store_explicit(&chunk->slot[i], arena, memory_order_release);
-}
-
-/* The slots of the pages of a standard class, or NULL. */
-static pagemap_slot *
-chunk_slots(const struct chunk *chunk)
-{
-    size_t last = ((size_t)1 << chunk->class) - 1;
-    pagemap_slot *slot = arenap_pagemap_slot(chunk);
-
-    return arenap_pagemap_slot((const char *)chunk + last * ARENA_PAGE)
-                   == slot + last
-               ? slot
-               : NULL;
 }
 
 static inline struct chunk *
@@ -491,21 +620,40 @@ chunk_renew(struct chunk *chunk)
     chunk->zeroed = false;
 }
 
+/* One that is kept, or NULL.  Where one large block is there will be more:
+ * then the thread has those at hand. */
+static struct chunk *
+chunk_unstock(struct thread *self, enum chunk_source source, size_t charge)
+{
+    struct chunk *chunk = NULL;
+    bool large = source == CHUNK_MALLOC && arenap_stock_fits(charge);
+
+    if (large)
+        chunk = cache_take_large(&self->cache, charge);
+    if (chunk == NULL) {
+        chunk = arenap_stock_take(source, charge,
+                                  large ? CHUNK_LARGE_BYTES / 2 : 0);
+        if (chunk != NULL)
+            cache_load(&self->cache, chunk->next);
+    }
+    if (chunk != NULL)
+        chunk_renew(chunk);
+    return chunk;
+}
+
 /* Reserve and make a chunk, or take one out of the stock; the arena's limit
  * has been taken. */
 static struct chunk *
-chunk_reserve(enum chunk_source source, struct arena *arena, size_t length,
-              size_t charge, bool zero)
+chunk_reserve(struct thread *self, enum chunk_source source,
+              struct arena *arena, size_t length, size_t charge, bool zero)
 {
     struct chunk *chunk = NULL, *handed;
 
     /* One from the stock may be larger than what the limit was asked for. */
     if (!arena->limited)
-        chunk = arenap_stock_take(source, charge);
-    if (chunk != NULL) {
-        chunk_renew(chunk);
+        chunk = chunk_unstock(self, source, charge);
+    if (chunk != NULL)
         return chunk;
-    }
     if (arenap_budget_reserve_chunk(charge, source, &handed) == 0) {
         chunk = handed;
         if (chunk != NULL)
@@ -519,19 +667,18 @@ chunk_reserve(enum chunk_source source, struct arena *arena, size_t length,
 }
 
 static ARENA_NOINLINE struct chunk *
-chunk_take_new(struct arena *arena, unsigned class)
+chunk_take_new(struct thread *self, struct arena *arena, unsigned class)
 {
     size_t charge = ARENA_PAGE << class;
     size_t length = charge - CHUNK_MALLOC_HEADER;
     bool traced = arena->flags & ARENA_TRACED;
     struct chunk *chunk;
 
-    chunk = chunk_reserve(traced ? CHUNK_TRACED : CHUNK_ALIGNED, arena,
+    chunk = chunk_reserve(self, traced ? CHUNK_TRACED : CHUNK_ALIGNED, arena,
                           length, charge, false);
     if (chunk == NULL || traced)
         return chunk;
     chunk->class = (uint8_t)class;
-    chunk->slot = chunk_slots(chunk);
     return chunk;
 }
 
@@ -558,7 +705,7 @@ arenap_chunk_take(struct thread *self, struct arena *arena, unsigned class)
     if (ARENA_LIKELY(!(arena->flags & ARENA_TRACED)))
         chunk = cache_take(&self->cache, class);
     if (ARENA_UNLIKELY(chunk == NULL)) {
-        chunk = chunk_take_new(arena, class);
+        chunk = chunk_take_new(self, arena, class);
         if (chunk == NULL)
             return NULL;
     }
@@ -567,7 +714,8 @@ arenap_chunk_take(struct thread *self, struct arena *arena, unsigned class)
 
 /* A block that ends where an inaccessible page begins. */
 static struct chunk *
-chunk_take_guarded(struct arena *arena, size_t size, size_t align)
+chunk_take_guarded(struct thread *self, struct arena *arena, size_t size,
+                   size_t align)
 {
     size_t room = arenap_round_up(size, align);
     size_t length = arenap_round_up(sizeof(struct chunk) + room
@@ -579,7 +727,7 @@ chunk_take_guarded(struct arena *arena, size_t size, size_t align)
 
     if (limit_take(arena, charge) != 0)
         return NULL;
-    chunk = chunk_reserve(CHUNK_MAPPED, arena, charge, charge, true);
+    chunk = chunk_reserve(self, CHUNK_MAPPED, arena, charge, charge, true);
     if (chunk == NULL)
         return NULL;
     guard = (char *)chunk + length;
@@ -606,7 +754,7 @@ arenap_chunk_take_big(struct thread *self, struct arena *arena, size_t size,
     struct chunk *chunk;
 
     if (arena->flags & ARENA_GUARDED) {
-        chunk = chunk_take_guarded(arena, size, align);
+        chunk = chunk_take_guarded(self, arena, size, align);
         return chunk == NULL ? NULL : chunk_hand_out(self, arena, chunk);
     }
     if (arena->flags & ARENA_TRACED) {
@@ -617,7 +765,7 @@ arenap_chunk_take_big(struct thread *self, struct arena *arena, size_t size,
     }
     if (limit_take(arena, charge) != 0)
         return NULL;
-    chunk = chunk_reserve(source, arena, length, charge, zero);
+    chunk = chunk_reserve(self, source, arena, length, charge, zero);
     if (chunk == NULL)
         return NULL;
     chunk->start =
@@ -634,21 +782,39 @@ arenap_chunk_take_file(struct thread *self, struct arena *arena, size_t page,
 
     if (limit_take(arena, page) != 0)
         return NULL;
-    chunk = chunk_reserve(CHUNK_FILE, arena, length, page, true);
+    chunk = chunk_reserve(self, CHUNK_FILE, arena, length, page, true);
     return chunk != NULL ? chunk_hand_out(self, arena, chunk) : NULL;
 }
 
-void
-arenap_chunk_give(struct thread *self, struct arena *arena,
-                  struct chunk *chunk)
+/* Take one from its arena; what the thread does not keep goes to a list. */
+static void
+chunk_give(struct thread *self, struct arena *arena, struct chunk *chunk,
+           struct chunk **rest)
 {
     chunk_count(self, arena, (size_t)0 - chunk->charge);
     if (ARENA_UNLIKELY(arena->limited))
         limit_give(arena, NULL, chunk->charge);
     chunk_owner(chunk, &arenap_pagemap_cached);
-    if (!cache_give(&self->cache, chunk)) {
-        chunk->next = NULL;
-        chunks_stock(chunk);
+    if (!cache_give(&self->cache, chunk, rest)) {
+        chunk->next = *rest;
+        *rest = chunk;
+    }
+}
+
+void
+arenap_chunk_give(struct thread *self, struct arena *arena,
+                  struct chunk *chunks, const struct chunk *last)
+{
+    struct chunk *rest = NULL;
+
+    while (chunks != last) {
+        struct chunk *next = chunks->next;
+
+        chunk_give(self, arena, chunks, &rest);
+        chunks = next;
+    }
+    if (rest != NULL) {
+        chunks_stock(rest);
         arenap_chunk_age();
     }
 }

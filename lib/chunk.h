@@ -4,8 +4,9 @@
  * A chunk is a run of whole pages of the page map.  Its header is at its
  * start.  Chunks of the standard classes are kept for reuse in a cache of the
  * thread that freed them, last in first out; one that does not fit displaces
- * larger ones, or any of another class.  Others, and what does not fit then,
- * go to the stock that all threads share (stock.h), or to the system.
+ * larger ones, or any of another class.  So are some of those that have one
+ * large block.  What does not fit then goes to the stock that all threads
+ * share (stock.h), or to the system.
  *
  * Invariant: a chunk's charge is reserved in the budget as long as it exists.
  * While an arena has it, it is also counted under the arena's kind; what is
@@ -28,6 +29,8 @@ struct thread;
 /* Twice what an arena has when its chunks begin to be of the last class. */
 #define CHUNK_CACHE_BYTES ((size_t)512 * 1024)
 #define CHUNK_FIRSTS ((size_t)16)
+#define CHUNK_LARGES 4
+#define CHUNK_LARGE_BYTES ((size_t)1 << 20)
 
 enum chunk_source {
     CHUNK_ALIGNED, /* posix_memalign */
@@ -43,8 +46,8 @@ struct chunk {
     size_t charge;      /* bytes reserved in the budget */
     void *base;         /* what to free */
     size_t length;      /* bytes of the page map from the chunk's address */
-    pagemap_slot *slot; /* of a standard class: of its pages, if they follow
-                         * one another; else NULL */
+    pagemap_slot *slot; /* of its pages, if they follow one another; of one
+                         * that is never kept, NULL */
     uint8_t class;      /* CHUNK_CLASSES: none */
     uint8_t source;     /* enum chunk_source */
     bool zeroed;        /* the room was zero when the chunk was made */
@@ -76,6 +79,9 @@ struct chunk_cache {
     pagemap_slot *slot[CHUNK_FIRSTS]; /* each one's own */
     _Atomic size_t bytes;
     struct chunk *list[CHUNK_CLASSES];
+    /* For blocks of their own: each list has one bin of the stock. */
+    struct chunk *large[CHUNK_LARGES];
+    _Atomic size_t large_bytes;
 };
 
 /* Enter the cache; false when somebody empties it. */
@@ -206,20 +212,28 @@ struct chunk *arenap_chunk_take_big(struct thread *self, struct arena *arena,
 struct chunk *arenap_chunk_take_file(struct thread *self, struct arena *arena,
                                      size_t page, size_t length);
 
-/* Give back a chunk of an arena. */
+/* Give back a list of chunks of an arena, down to but without last. */
 void arenap_chunk_give(struct thread *self, struct arena *arena,
-                       struct chunk *chunk);
+                       struct chunk *chunks, const struct chunk *last);
 
 /* Give back to the system a chunk that no arena has. */
 void arenap_chunk_release(struct chunk *chunk);
 
-/* Give back what has been in the stock for too long. */
+/* Give a little back of what has been in the stock for too long, unless there
+ * is a thread for that; or a part of so many bytes. */
 void arenap_chunk_age(void);
+void arenap_chunk_age_by(size_t part);
 
-/* Empty the cache of a thread: the caller's own, or one that is gone. */
+/* Give back so many bytes of the stock, or a little more.  False: it has
+ * nothing. */
+bool arenap_chunk_drop(size_t bytes);
+
+/* Empty the cache of a thread: of the caller's own, large chunks go to the
+ * stock; or of one that is gone. */
 void arenap_chunk_flush(struct thread *thread);
 
-/* Empty the caches of all threads, and the stock.  Returns true if that freed anything. */
+/* Empty the caches of all threads, and the stock.  Returns true if that freed
+ * anything. */
 bool arenap_chunk_flush_all(void);
 
 /* Bytes in all caches; exact when no other thread runs. */

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 
 #include "../include/arena/budget.h"
 #include "budget.h"
@@ -185,27 +184,6 @@ cleaner_main(void *unused)
     return unused;
 }
 
-/* A thread that takes no signals but the collector's. */
-static int
-cleaner_create(void)
-{
-    sigset_t all, before;
-    pthread_attr_t attr;
-    pthread_t thread;
-    int error;
-
-    if (pthread_attr_init(&attr) != 0)
-        return ENOMEM;
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    arenap_collector_unblock(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&thread, &attr, cleaner_main, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return error;
-}
-
 /* More than so many at a time wait as everybody does. */
 #define RELIEVED_MOST 8
 
@@ -221,7 +199,7 @@ arenap_cleaner_relieve(void)
     pthread_mutex_lock(&cleaner.lock);
     /* First: who drains must not miss it when the other one is done. */
     atomic_fetch_add(&cleaner.relieved, 1);
-    self->relieved = cleaner_create() == 0;
+    self->relieved = arenap_thread_spawn(cleaner_main) == 0;
     self->is_cleaner = !self->relieved;
     if (!self->relieved)
         atomic_fetch_sub(&cleaner.relieved, 1);
@@ -237,7 +215,7 @@ arenap_cleaner_start(void)
         return 0;
     pthread_mutex_lock(&cleaner.lock);
     if (!atomic_load(&cleaner.running)) {
-        error = cleaner_create();
+        error = arenap_thread_spawn(cleaner_main);
         atomic_store(&cleaner.running, error == 0);
     }
     pthread_mutex_unlock(&cleaner.lock);

@@ -404,7 +404,7 @@ shared_alloc_big(struct thread *self, struct arena *arena, size_t size,
     }
     arenap_sync_unlock(arena);
     if (chunk != NULL)
-        arenap_chunk_give(self, arena, chunk);
+        arenap_chunk_give(self, arena, chunk, chunk->next);
     arenap_explicit_leave(self, arena);
     return block;
 }
@@ -451,7 +451,7 @@ shared_alloc_chunk(struct thread *self, struct arena *arena, size_t size,
     }
     arenap_sync_unlock(arena);
     if (chunk != NULL)
-        arenap_chunk_give(self, arena, chunk);
+        arenap_chunk_give(self, arena, chunk, chunk->next);
     arenap_explicit_leave(self, arena);
     return block;
 }
@@ -610,12 +610,7 @@ void
 arenap_explicit_free(struct thread *self, struct arena *arena,
                      struct chunk *chunks, const struct chunk *last)
 {
-    while (chunks != last) {
-        struct chunk *next = chunks->next;
-
-        arenap_chunk_give(self, arena, chunks);
-        chunks = next;
-    }
+    arenap_chunk_give(self, arena, chunks, last);
 }
 
 /* --- Looking --- */

@@ -39,7 +39,8 @@
  *   action.c     close actions
  *   hold.c       acquire, release, adopt
  *   chunk.c      chunks of explicit kinds and each thread's cache of them;
- *                stock.c: large ones, kept for all threads
+ *                stock.c: large ones, kept for all threads; ager.c: a thread
+ *                that ages those
  *   magazine.c   free heap blocks at hand, per thread; the depot between them
  *   sizeclass.c  the sizes of those; blockmap.c: from an address to its class
  *   control.c    control blocks of explicit arenas: slabs, never unmapped
@@ -64,9 +65,10 @@
  *
  * Locks, in the order in which they may nest: the tree lock (close.c),
  * the arena stripes (explicit.c), the leaves: budget, thread list, control,
- * records (record.c), the depot (magazine.c), the stock, meta.  None is ever held while
- * the collector is called, since a collection runs code of the host program;
- * so the collector's own lock may be taken before any of them, never after.
+ * records (record.c), the depot (magazine.c), the stock, meta.  None is ever
+ * held while the collector is called, since a collection runs code of the host
+ * program; so the collector's own lock may be taken before any of them, never
+ * after.
  */
 #ifndef ARENA_INTERNAL_H
 #define ARENA_INTERNAL_H

@@ -184,7 +184,7 @@ chunk_map(struct thread *self, struct arena *arena, struct mapping *mapping,
     if (result == 0 && file_extend(file) == 0
         && arenap_explicit_add(self, arena, chunk, 0) == 0)
         return 0;
-    arenap_chunk_give(self, arena, chunk);
+    arenap_chunk_give(self, arena, chunk, chunk->next);
     return -1;
 }
 

@@ -4,18 +4,12 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdint.h>
 
+#include "ager.h"
 #include "budget.h"
 #include "chunk.h"
-#include "internal.h"
 #include "os.h"
 #include "stock.h"
-
-/* By pages: one bin for each number up to 15, then eight for each doubling. */
-#define BINS_EXACT 16u
-#define BINS_STEPS 8u
-#define BINS (BINS_EXACT + 5 * BINS_STEPS)
 
 #define SOURCES 2u
 
@@ -24,35 +18,48 @@ _Static_assert((STOCK_LARGEST / ARENA_PAGE) >> 9 == 0,
 _Static_assert(CHUNK_ALIGNED < SOURCES && CHUNK_MALLOC < SOURCES,
                "sources are indices");
 
-/* Below this it is not worth while to keep a part of what is old. */
-#define OLD_LEAST ((size_t)256 << 10)
+/* Chunks that are put in or taken out under the lock at a time. */
+#define LOT 64
 
 static struct {
     pthread_mutex_t lock;
-    struct chunk *bin[SOURCES][BINS];
+    struct chunk *bin[SOURCES][STOCK_BINS];
     _Atomic size_t bytes; /* changes under the lock */
-    size_t idle;          /* the least that was there since it aged */
-    uint64_t aged;
+    /* Of this age: when it began, the least and the most that was there. */
+    uint64_t began;
+    size_t least, most;
+    bool large;        /* the age before had more than STOCK_IDLE */
+    size_t old;        /* what nobody needed in the age before */
+    _Atomic uint64_t stepped; /* when some of that was last taken out */
 } stock = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* The bin of chunks of so many pages; and the first one in which all have as
- * many. */
-static unsigned
-bin_of(size_t pages)
-{
-    unsigned log;
+/* --- Bins: under the lock --- */
 
-    if (pages < BINS_EXACT)
-        return (unsigned)pages;
-    log = 63u - (unsigned)__builtin_clzl(pages);
-    return BINS_EXACT + (log - 4) * BINS_STEPS
-           + (unsigned)(pages >> (log - 3)) % BINS_STEPS;
+static bool
+is_stocked(unsigned source, size_t charge)
+{
+    return source < SOURCES && arenap_stock_fits(charge);
 }
 
+/* The first bin in which all have as much. */
 static unsigned
-bin_above(size_t pages)
+bin_above(size_t charge)
 {
-    return bin_of(pages - 1) + 1;
+    return arenap_stock_bin(charge - ARENA_PAGE) + 1;
+}
+
+static void
+bin_push(struct chunk *chunk)
+{
+    struct chunk **bin =
+        &stock.bin[chunk->source][arenap_stock_bin(chunk->charge)];
+
+    chunk->next = *bin;
+    *bin = chunk;
+    atomic_store_explicit(&stock.bytes, arenap_stock_bytes() + chunk->charge,
+                          memory_order_relaxed);
+    if (arenap_stock_bytes() > stock.most)
+        stock.most = arenap_stock_bytes();
 }
 
 static struct chunk *
@@ -61,63 +68,97 @@ bin_pop(struct chunk **bin)
     struct chunk *chunk = *bin;
 
     *bin = chunk->next;
-    atomic_fetch_sub_explicit(&stock.bytes, chunk->charge,
-                              memory_order_relaxed);
+    chunk->next = NULL;
+    atomic_store_explicit(&stock.bytes, arenap_stock_bytes() - chunk->charge,
+                          memory_order_relaxed);
+    if (arenap_stock_bytes() < stock.least)
+        stock.least = arenap_stock_bytes();
     return chunk;
 }
 
-static size_t
-most(void)
+/* --- Giving and taking --- */
+
+/* Keep a lot of the list; what does not fit goes to another one.  Returns the
+ * rest. */
+static struct chunk *
+give_lot(struct chunk *list, size_t room, struct chunk **excess)
 {
-    size_t share = arenap_budget_limit() / 16;
-
-    return share < STOCK_BYTES ? share : STOCK_BYTES;
-}
-
-bool
-arenap_stock_give(struct chunk *chunk)
-{
-    size_t charge = chunk->charge;
-    struct chunk **bin;
-    bool fits;
-
-    if (chunk->source >= SOURCES || charge < STOCK_LEAST
-        || charge > STOCK_LARGEST)
-        return false;
-    bin = &stock.bin[chunk->source][bin_of(charge / ARENA_PAGE)];
     pthread_mutex_lock(&stock.lock);
-    fits = !arenap_budget_is_short()
-           && arenap_stock_bytes() + charge <= most();
-    if (fits) {
-        chunk->next = *bin;
-        *bin = chunk;
-        atomic_fetch_add_explicit(&stock.bytes, charge, memory_order_relaxed);
+    for (unsigned i = 0; i < LOT && list != NULL; i++) {
+        struct chunk *chunk = list;
+
+        list = chunk->next;
+        if (is_stocked(chunk->source, chunk->charge)
+            && !arenap_budget_is_short()
+            && arenap_stock_bytes() + chunk->charge <= room) {
+            bin_push(chunk);
+        } else {
+            chunk->next = *excess;
+            *excess = chunk;
+        }
     }
     pthread_mutex_unlock(&stock.lock);
-    return fits;
+    return list;
+}
+
+static struct chunk *
+give_all(struct chunk *list, size_t room)
+{
+    struct chunk *excess = NULL;
+
+    while (list != NULL)
+        list = give_lot(list, room, &excess);
+    return excess;
 }
 
 struct chunk *
-arenap_stock_take(unsigned source, size_t charge)
+arenap_stock_give(struct chunk *list)
 {
-    size_t pages = charge / ARENA_PAGE;
-    struct chunk *chunk = NULL, **bin;
+    size_t share = arenap_budget_limit() / 8;
 
-    if (source >= SOURCES || charge < STOCK_LEAST || charge > STOCK_LARGEST
-        || arenap_stock_bytes() == 0)
+    if (share <= STOCK_IDLE || arenap_ager_is_running())
+        return give_all(list, share);
+    list = give_all(list, STOCK_IDLE);
+    if (list != NULL && arenap_stock_bytes() > STOCK_IDLE - STOCK_LARGEST
+        && arenap_ager_start())
+        list = give_all(list, share);
+    return list;
+}
+
+/* Those at the top of a bin that have as much, as a list. */
+static struct chunk *
+take_lot(struct chunk **bin, size_t charge, size_t more)
+{
+    struct chunk *first = bin_pop(bin), **end = &first->next;
+
+    for (unsigned i = 0; i < LOT && *bin != NULL && (*bin)->charge >= charge
+                         && (*bin)->charge <= more;
+         i++) {
+        more -= (*bin)->charge;
+        *end = bin_pop(bin);
+        end = &(*end)->next;
+    }
+    return first;
+}
+
+struct chunk *
+arenap_stock_take(unsigned source, size_t charge, size_t more)
+{
+    struct chunk *list = NULL, **bin;
+
+    if (!is_stocked(source, charge) || arenap_stock_bytes() == 0)
         return NULL;
     pthread_mutex_lock(&stock.lock);
-    bin = &stock.bin[source][bin_of(pages)];
+    bin = &stock.bin[source][arenap_stock_bin(charge)];
     if (*bin == NULL || (*bin)->charge < charge)
-        bin = &stock.bin[source][bin_above(pages)];
-    if (*bin != NULL) {
-        chunk = bin_pop(bin);
-        if (arenap_stock_bytes() < stock.idle)
-            stock.idle = arenap_stock_bytes();
-    }
+        bin = &stock.bin[source][bin_above(charge)];
+    if (*bin != NULL)
+        list = take_lot(bin, charge, more);
     pthread_mutex_unlock(&stock.lock);
-    return chunk;
+    return list;
 }
+
+/* --- Giving back to the system --- */
 
 /* So many bytes, the largest chunks first, as a list.  Under the lock. */
 static struct chunk *
@@ -127,7 +168,7 @@ take_out(size_t bytes)
     struct chunk *all = NULL;
 
     left = left > bytes ? left - bytes : 0;
-    for (unsigned i = BINS * SOURCES; i-- > 0;) {
+    for (unsigned i = STOCK_BINS * SOURCES; i-- > 0;) {
         struct chunk **bin = &stock.bin[i % SOURCES][i / SOURCES];
 
         while (*bin != NULL && arenap_stock_bytes() > left) {
@@ -140,46 +181,85 @@ take_out(size_t bytes)
     return all;
 }
 
-struct chunk *
-arenap_stock_old(void)
+/* Another age begins.  Under the lock. */
+static void
+age_begin(uint64_t now)
 {
+    stock.old = stock.least;
+    stock.large = stock.most > STOCK_IDLE;
+    stock.least = stock.most = arenap_stock_bytes();
+    stock.began = now;
+}
+
+/* Take out a part of what is old.  Under the lock. */
+static struct chunk *
+old_part(size_t part)
+{
+    size_t before = arenap_stock_bytes();
+    struct chunk *list;
+
+    if (stock.old > stock.least)
+        stock.old = stock.least;
+    list = take_out(part < stock.old ? part : stock.old);
+    part = before - arenap_stock_bytes();
+    stock.old -= part < stock.old ? part : stock.old;
+    return list;
+}
+
+struct chunk *
+arenap_stock_old(size_t part)
+{
+    struct chunk *list;
     uint64_t now;
-    struct chunk *old = NULL;
 
     if (arenap_stock_bytes() == 0)
         return NULL;
     now = arenap_os_coarse();
+    if (now - atomic_load_explicit(&stock.stepped, memory_order_relaxed)
+        < STOCK_STEP_AGE)
+        return NULL;
     pthread_mutex_lock(&stock.lock);
-    if (now - stock.aged >= STOCK_AGE) {
-        size_t idle = stock.idle;
-
-        old = take_out(idle > OLD_LEAST ? idle / 4 : idle);
-        stock.idle = arenap_stock_bytes();
-        stock.aged = now;
-    }
+    atomic_store_explicit(&stock.stepped, now, memory_order_relaxed);
+    if (now - stock.began >= STOCK_AGE)
+        age_begin(now);
+    list = old_part(part);
     pthread_mutex_unlock(&stock.lock);
-    return old;
+    return list;
 }
 
 struct chunk *
-arenap_stock_empty(void)
+arenap_stock_remove(size_t bytes)
 {
-    struct chunk *all;
+    struct chunk *list;
 
     if (arenap_stock_bytes() == 0)
         return NULL;
     pthread_mutex_lock(&stock.lock);
-    all = take_out(SIZE_MAX);
-    stock.idle = 0;
+    list = take_out(bytes);
     pthread_mutex_unlock(&stock.lock);
-    return all;
+    return list;
 }
+
+/* --- Figures --- */
 
 size_t
 arenap_stock_bytes(void)
 {
     return atomic_load_explicit(&stock.bytes, memory_order_relaxed);
 }
+
+bool
+arenap_stock_is_large(void)
+{
+    bool large;
+
+    pthread_mutex_lock(&stock.lock);
+    large = stock.large || stock.most > STOCK_IDLE;
+    pthread_mutex_unlock(&stock.lock);
+    return large;
+}
+
+/* --- Fork --- */
 
 void
 arenap_stock_fork_prepare(void)

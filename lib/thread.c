@@ -2,11 +2,14 @@
 
 #include "config.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "../include/arena/segment.h"
+#include "ager.h"
 #include "budget.h"
 #include "chunk.h"
 #include "cleaner.h"
@@ -176,6 +179,28 @@ arenap_thread_reclaim(void)
     }
 }
 
+/* --- Threads of our own --- */
+
+int
+arenap_thread_spawn(void *(*main)(void *))
+{
+    sigset_t all, before;
+    pthread_attr_t attr;
+    pthread_t thread;
+    int error;
+
+    if (pthread_attr_init(&attr) != 0)
+        return ENOMEM;
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all);
+    arenap_collector_unblock(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&thread, &attr, main, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    return error;
+}
+
 /* --- Fork: prepare in the order of locks; the child is alone --- */
 
 static void
@@ -214,6 +239,7 @@ fork_child(void)
     fork_done();
     arenap_budget_fork_child();
     arenap_chunk_fork_child();
+    arenap_ager_fork_child();
     arenap_collector_fork_child();
     arenap_phantom_fork_child();
     arenap_heap_fork_child();

@@ -166,6 +166,10 @@ arenap_thread_listed(struct thread *self, enum block kind, size_t bytes)
     return block;
 }
 
+/* Start a detached thread that takes no signals but the collector's.  0, or an
+ * error number. */
+int arenap_thread_spawn(void *(*main)(void *));
+
 /* Take back records of ending threads that the system no longer knows. */
 void arenap_thread_reclaim(void);
 

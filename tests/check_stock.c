@@ -3,11 +3,12 @@
 
 #include <string.h>
 
+#include "../lib/chunk.h"
 #include "../lib/stock.h"
 #include "harness.h"
 
 /* What the caches of threads may hold beside the stock. */
-#define THREADS_OWN (MIB)
+#define THREADS_OWN (CHUNK_CACHE_BYTES + CHUNK_LARGE_BYTES + 512 * KIB)
 
 static arena_usage_t base;
 
@@ -109,12 +110,35 @@ START_TEST(test_any_size_gets_room_of_its_own)
 }
 END_TEST
 
-START_TEST(test_there_is_a_bound)
+START_TEST(test_huge_blocks_are_not_kept)
 {
-    expect_ok(arena_close(arena_with(2 * STOCK_BYTES / (64 * KIB), 64 * KIB)));
-    ck_assert_uint_le(usage_now().cached, STOCK_BYTES + THREADS_OWN);
     expect_ok(arena_close(arena_with(16, 8 * MIB)));
-    ck_assert_uint_le(usage_now().cached, STOCK_BYTES + THREADS_OWN);
+    ck_assert_uint_le(usage_now().cached, base.cached + THREADS_OWN);
+}
+END_TEST
+
+static void
+wait_for_cached(size_t bytes)
+{
+    uint64_t start = clock_ns();
+
+    while (usage_now().cached > bytes) {
+        if (clock_ns() - start > test_patience() * 1000 * MS_NS)
+            ck_abort_msg("%zu bytes are left", usage_now().cached);
+        sleep_ms(10);
+    }
+}
+
+/* Of a program that does nothing any more, and so on; the second time what
+ * made it smaller has ended. */
+START_TEST(test_an_idle_program_keeps_a_bounded_amount)
+{
+    for (int round = 0; round < 2; round++) {
+        expect_ok(arena_close(arena_with(2 * STOCK_IDLE / (64 * KIB),
+                                         64 * KIB)));
+        wait_for_cached(STOCK_IDLE + THREADS_OWN);
+        sleep_ms(round == 0 ? 2 * STOCK_AGE / MS_NS : 0);
+    }
 }
 END_TEST
 
@@ -124,11 +148,12 @@ START_TEST(test_a_limit_bounds_it_and_can_use_all)
     arena_t *arena;
 
     expect_ok(arena_set_limit(base.reserved + limit));
-    expect_ok(arena_close(arena_with(8 * MIB / (64 * KIB), 64 * KIB)));
+    expect_ok(arena_close(arena_with(12 * MIB / (64 * KIB), 64 * KIB)));
     ck_assert_uint_le(usage_now().cached,
-                      (base.reserved + limit) / 16 + THREADS_OWN);
+                      (base.reserved + limit) / 8 + THREADS_OWN);
     arena = arena_with(1, limit - MIB);
     ck_assert_uint_eq(usage_now().failures, base.failures);
+    ck_assert_uint_eq(usage_now().waits, base.waits);
     expect_ok(arena_close(arena));
     expect_ok(arena_set_limit(ARENA_UNLIMITED));
 }
@@ -209,7 +234,8 @@ stock_suite(void)
                         LENGTH(sizes));
     tcase_add_loop_test(tcase, test_zero_filled_means_zero, 0, LENGTH(sizes));
     tcase_add_test(tcase, test_any_size_gets_room_of_its_own);
-    tcase_add_test(tcase, test_there_is_a_bound);
+    tcase_add_test(tcase, test_huge_blocks_are_not_kept);
+    tcase_add_test(tcase, test_an_idle_program_keeps_a_bounded_amount);
     tcase_add_test(tcase, test_a_limit_bounds_it_and_can_use_all);
     tcase_add_test(tcase, test_an_arena_with_a_limit_gets_no_more);
     tcase_add_test(tcase, test_what_is_not_needed_ages);
