@@ -298,7 +298,7 @@ growth_for(size_t hint)
 {
     unsigned class = 0;
 
-    while (class + 1 < CHUNK_CLASSES && ARENA_PAGE << class < hint)
+    while (class + 1 < CHUNK_CLASSES_SMALL && ARENA_PAGE << class < hint)
         class++;
     return (uint8_t)class;
 }

@@ -176,6 +176,8 @@ chunk_make(enum chunk_source source, size_t length, size_t charge, bool zero)
     chunk->slot = chunk_slots(chunk);
     chunk->class = CHUNK_CLASSES;
     chunk->source = (uint8_t)source;
+    chunk->bin = arenap_stock_fits(charge) ? (uint8_t)arenap_stock_bin(charge)
+                                           : 0;
     chunk->zeroed = source == CHUNK_MAPPED || source == CHUNK_TRACED
                     || (source == CHUNK_MALLOC && zero);
     return chunk;
@@ -206,19 +208,13 @@ stack_push(struct chunk_cache *cache, struct chunk *chunk)
 
 /* --- Large ones: each list has those of one bin of the stock --- */
 
-static struct chunk **
-large_list(struct chunk_cache *cache, size_t charge)
-{
-    return &cache->large[arenap_stock_bin(charge) % CHUNK_LARGES];
-}
-
 static struct chunk *
 large_pop(struct chunk_cache *cache, size_t charge)
 {
-    struct chunk **list = large_list(cache, charge), *chunk = *list;
+    unsigned bin = arenap_stock_bin(charge);
+    struct chunk **list = &cache->large[bin % CHUNK_LARGES], *chunk = *list;
 
-    if (chunk == NULL || chunk->charge < charge
-        || arenap_stock_bin(chunk->charge) != arenap_stock_bin(charge))
+    if (chunk == NULL || chunk->bin != bin || chunk->charge < charge)
         return NULL;
     *list = chunk->next;
     arenap_cache_add(&cache->large_bytes, (size_t)0 - chunk->charge);
@@ -228,14 +224,12 @@ large_pop(struct chunk_cache *cache, size_t charge)
 static bool
 large_push(struct chunk_cache *cache, struct chunk *chunk)
 {
-    struct chunk **list = large_list(cache, chunk->charge);
+    struct chunk **list = &cache->large[chunk->bin % CHUNK_LARGES];
 
     if (arenap_budget_is_short()
         || arenap_cache_read(&cache->large_bytes) + chunk->charge
                > CHUNK_LARGE_BYTES
-        || (*list != NULL
-            && arenap_stock_bin((*list)->charge)
-                   != arenap_stock_bin(chunk->charge)))
+        || (*list != NULL && (*list)->bin != chunk->bin))
         return false;
     chunk->next = *list;
     *list = chunk;
@@ -316,7 +310,7 @@ static bool
 list_push(struct chunk_cache *cache, struct chunk *chunk,
           struct chunk **evicted)
 {
-    if (arenap_budget_is_short())
+    if (arenap_budget_is_short() || chunk->class >= CHUNK_CLASSES_SMALL)
         return false;
     if (arenap_cache_read(&cache->bytes) + chunk->charge > CHUNK_CACHE_BYTES)
         lists_evict(cache, chunk, evicted);
@@ -385,7 +379,7 @@ cache_take(struct chunk_cache *cache, unsigned class)
 static bool
 is_large(const struct chunk *chunk)
 {
-    return chunk->source == CHUNK_MALLOC && arenap_stock_fits(chunk->charge);
+    return chunk->source == CHUNK_MALLOC && chunk->bin != 0;
 }
 
 /* What it takes the place of is added to a list. */
@@ -430,7 +424,7 @@ cache_load(struct chunk_cache *cache, struct chunk *list)
         chunks_stock(list);
         return;
     }
-    large_drop(cache, arenap_stock_bin(list->charge) % CHUNK_LARGES, &rest);
+    large_drop(cache, list->bin % CHUNK_LARGES, &rest);
     for (; list != NULL; list = next) {
         next = list->next;
         if (!large_push(cache, list)) {
@@ -595,12 +589,16 @@ chunk_count(struct thread *self, struct arena *arena, size_t charge)
 static inline void
 chunk_owner(struct chunk *chunk, struct arena *arena)
 {
-    if (ARENA_UNLIKELY(chunk->slot == NULL)) {
+    pagemap_slot *slot = chunk->slot, *last;
+
+    if (ARENA_UNLIKELY(slot == NULL)) {
         arenap_pagemap_set(chunk, chunk->length, arena);
         return;
     }
-    for (size_t i = 0; i <= (chunk->length - 1) / ARENA_PAGE; i++)
-        atomic_store_explicit(&chunk->slot[i], arena, memory_order_release);
+    last = slot + (chunk->length - 1) / ARENA_PAGE;
+    do
+        atomic_store_explicit(slot, arena, memory_order_release);
+    while (slot++ != last);
 }
 
 static inline struct chunk *

@@ -23,10 +23,14 @@
 struct thread;
 
 /* Class c has 4096 << c bytes, less what malloc puts in front of a block: so
- * that the system's heap has no gaps between neighbours. */
-#define CHUNK_CLASSES 6
+ * that the system's heap has no gaps between neighbours.  The small classes
+ * are the first chunks of all arenas; the others are for large arenas, and not
+ * kept by threads. */
+#define CHUNK_CLASSES 9
+#define CHUNK_CLASSES_SMALL 6
 #define CHUNK_MALLOC_HEADER ((size_t)16)
-/* Twice what an arena has when its chunks begin to be of the last class. */
+/* Twice what an arena has when its chunks begin to be of the last small
+ * class. */
 #define CHUNK_CACHE_BYTES ((size_t)512 * 1024)
 #define CHUNK_FIRSTS ((size_t)16)
 #define CHUNK_LARGES 4
@@ -50,6 +54,7 @@ struct chunk {
                          * that is never kept, NULL */
     uint8_t class;      /* CHUNK_CLASSES: none */
     uint8_t source;     /* enum chunk_source */
+    uint8_t bin;        /* of the stock; 0: it does not fit there */
     bool zeroed;        /* the room was zero when the chunk was made */
 } __attribute__((aligned(64)));
 

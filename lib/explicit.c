@@ -13,13 +13,20 @@
 #include "sync.h"
 #include "thread.h"
 
-/* Larger blocks get a chunk of their own. */
+/* Larger blocks get a chunk of their own; in large arenas, blocks that are
+ * larger than this one or than an eighth of the next chunk do. */
 #define BLOCK_BIG ((size_t)16 * 1024)
+#define BLOCK_LARGE ((size_t)64 * 1024)
+
+/* An arena that has so much gets larger chunks, of a quarter of what it has at
+ * most. */
+#define ARENA_LARGE ((size_t)1 << 20)
 #define CLASS_ROOM(c)                                                         \
     ((ARENA_PAGE << (c)) - CHUNK_MALLOC_HEADER - sizeof(struct chunk))
 
-_Static_assert(BLOCK_BIG + BLOCK_BIG < CLASS_ROOM(CHUNK_CLASSES - 1),
-               "an aligned block fits the largest class");
+_Static_assert(BLOCK_LARGE + BLOCK_BIG + ARENA_GRANULE
+                   < CLASS_ROOM(CHUNK_CLASSES_SMALL - 1),
+               "an aligned block fits the largest small class");
 
 /* Larger blocks are carved from the arena itself, not from a piece. */
 #define PIECE_BLOCK ((size_t)1024)
@@ -120,6 +127,16 @@ run_start(struct arena *arena, struct chunk *chunk)
     arena->zeroed = chunk->zeroed ? chunk->end : chunk->start;
 }
 
+/* Only its owner adds to a confined one. */
+static void
+arena_add(const struct arena *arena, _Atomic size_t *counter, size_t n)
+{
+    if (arena->kind == ARENA_CONFINED)
+        arenap_count(counter, n);
+    else
+        atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
 static void *
 run_add_big(struct arena *arena, struct chunk *chunk, size_t size)
 {
@@ -127,16 +144,36 @@ run_add_big(struct arena *arena, struct chunk *chunk, size_t size)
     arena->chunks = chunk;
     if (arena->growth == 0)
         arena->growth = 1;
-    atomic_fetch_add_explicit(&arena->requested, size, memory_order_relaxed);
-    atomic_fetch_add_explicit(&arena->blocks, 1, memory_order_relaxed);
+    arena_add(arena, &arena->requested, size);
+    arena_add(arena, &arena->blocks, 1);
     return chunk->start;
+}
+
+/* The class of a large arena's next chunk; 0 if it is not large, or has to do
+ * with what it gets. */
+static unsigned
+large_class(const struct arena *arena)
+{
+    size_t reserved = arenap_explicit_reserved(arena);
+    unsigned class = CHUNK_CLASSES_SMALL;
+
+    if (reserved < ARENA_LARGE || arena->limited
+        || (arena->flags & ARENA_TRACED) != 0)
+        return 0;
+    while (class + 1 < CHUNK_CLASSES
+           && ARENA_PAGE << (class + 1) <= reserved / 4)
+        class++;
+    return arenap_budget_has(ARENA_PAGE << (class + 3)) ? class : 0;
 }
 
 static bool
 is_big(const struct arena *arena, size_t size, size_t align)
 {
-    return size > BLOCK_BIG || align > BLOCK_BIG
-           || (arena->flags & ARENA_GUARDED) != 0;
+    if (ARENA_LIKELY(size <= BLOCK_BIG && align <= BLOCK_BIG))
+        return (arena->flags & ARENA_GUARDED) != 0;
+    return size > BLOCK_LARGE || align > BLOCK_BIG
+           || (arena->flags & ARENA_GUARDED) != 0
+           || size > (ARENA_PAGE << large_class(arena)) / 8;
 }
 
 /* The class of the next chunk, which must have room for a block. */
@@ -144,12 +181,17 @@ static unsigned
 next_class(struct arena *arena, size_t size, size_t align)
 {
     size_t need = arenap_round_up(size + 1, ARENA_GRANULE) + align;
-    unsigned class = arena->growth;
+    unsigned class = arena->growth, large = 0;
 
+    if (class == CHUNK_CLASSES_SMALL - 1 || size > BLOCK_BIG)
+        large = large_class(arena);
+    if (large != 0)
+        return large;
     while (CLASS_ROOM(class) < need)
         class++;
-    arena->growth =
-        (uint8_t)(class + 1 < CHUNK_CLASSES ? class + 1 : CHUNK_CLASSES - 1);
+    arena->growth = (uint8_t)(class + 1 < CHUNK_CLASSES_SMALL
+                                  ? class + 1
+                                  : CHUNK_CLASSES_SMALL - 1);
     return class;
 }
 

@@ -35,12 +35,6 @@ static struct {
 
 /* --- Bins: under the lock --- */
 
-static bool
-is_stocked(unsigned source, size_t charge)
-{
-    return source < SOURCES && arenap_stock_fits(charge);
-}
-
 /* The first bin in which all have as much. */
 static unsigned
 bin_above(size_t charge)
@@ -51,8 +45,7 @@ bin_above(size_t charge)
 static void
 bin_push(struct chunk *chunk)
 {
-    struct chunk **bin =
-        &stock.bin[chunk->source][arenap_stock_bin(chunk->charge)];
+    struct chunk **bin = &stock.bin[chunk->source][chunk->bin];
 
     chunk->next = *bin;
     *bin = chunk;
@@ -88,7 +81,7 @@ give_lot(struct chunk *list, size_t room, struct chunk **excess)
         struct chunk *chunk = list;
 
         list = chunk->next;
-        if (is_stocked(chunk->source, chunk->charge)
+        if (chunk->source < SOURCES && chunk->bin != 0
             && !arenap_budget_is_short()
             && arenap_stock_bytes() + chunk->charge <= room) {
             bin_push(chunk);
@@ -146,7 +139,8 @@ arenap_stock_take(unsigned source, size_t charge, size_t more)
 {
     struct chunk *list = NULL, **bin;
 
-    if (!is_stocked(source, charge) || arenap_stock_bytes() == 0)
+    if (source >= SOURCES || !arenap_stock_fits(charge)
+        || arenap_stock_bytes() == 0)
         return NULL;
     pthread_mutex_lock(&stock.lock);
     bin = &stock.bin[source][arenap_stock_bin(charge)];
