@@ -586,19 +586,27 @@ chunk_count(struct thread *self, struct arena *arena, size_t charge)
                                   memory_order_relaxed);
 }
 
+/* Four at a time: compilers do not unroll loops of atomic stores. */
+static inline void
+slots_set(pagemap_slot *slot, size_t count, struct arena *arena)
+{
+    for (; count >= 4; count -= 4, slot += 4) {
+        atomic_store_explicit(&slot[0], arena, memory_order_release);
+        atomic_store_explicit(&slot[1], arena, memory_order_release);
+        atomic_store_explicit(&slot[2], arena, memory_order_release);
+        atomic_store_explicit(&slot[3], arena, memory_order_release);
+    }
+    for (; count != 0; count--, slot++)
+        atomic_store_explicit(slot, arena, memory_order_release);
+}
+
 static inline void
 chunk_owner(struct chunk *chunk, struct arena *arena)
 {
-    pagemap_slot *slot = chunk->slot, *last;
-
-    if (ARENA_UNLIKELY(slot == NULL)) {
+    if (ARENA_LIKELY(chunk->slot != NULL))
+        slots_set(chunk->slot, (chunk->length - 1) / ARENA_PAGE + 1, arena);
+    else
         arenap_pagemap_set(chunk, chunk->length, arena);
-        return;
-    }
-    last = slot + (chunk->length - 1) / ARENA_PAGE;
-    do
-        atomic_store_explicit(slot, arena, memory_order_release);
-    while (slot++ != last);
 }
 
 static inline struct chunk *
@@ -761,7 +769,7 @@ arenap_chunk_take_big(struct thread *self, struct arena *arena, size_t size,
         source = CHUNK_MALLOC;
         charge += ARENA_PAGE;
     }
-    if (limit_take(arena, charge) != 0)
+    if (ARENA_UNLIKELY(arena->limited) && limit_take(arena, charge) != 0)
         return NULL;
     chunk = chunk_reserve(self, source, arena, length, charge, zero);
     if (chunk == NULL)

@@ -85,7 +85,7 @@ START_TEST(test_any_size_gets_room_of_its_own)
     enum { BLOCKS = 200 };
     uint64_t random = 7;
 
-    for (int round = 0; round < 20; round++) {
+    for (int round = 0; round < 10; round++) {
         arena_t *arena = arena_shared();
         char *block[BLOCKS];
         size_t size[BLOCKS];
@@ -100,9 +100,9 @@ START_TEST(test_any_size_gets_room_of_its_own)
             memset(block[i], (int)i, size[i]);
         }
         for (size_t i = 0; i < BLOCKS; i++)
-            for (size_t k = 0; k < size[i]; k++)
-                if (block[i][k] != (char)i)
-                    ck_abort_msg("block %zu of %zu bytes", i, size[i]);
+            if (block[i][0] != (char)i
+                || memcmp(block[i], block[i] + 1, size[i] - 1) != 0)
+                ck_abort_msg("block %zu of %zu bytes", i, size[i]);
         expect_ok(arena_close(arena));
     }
     expect_ok(arena_trim());
@@ -195,6 +195,25 @@ START_TEST(test_what_is_not_needed_ages)
 }
 END_TEST
 
+/* Blocks of 16 to 64 KiB of a large arena share chunks, those of a small one
+ * do not; and one with a limit gets what it asks for, not more. */
+START_TEST(test_large_arenas_have_large_chunks)
+{
+    static const size_t block_sizes[] = {100, 16 * KIB, 20 * KIB, 64 * KIB};
+    size_t size = block_sizes[_i];
+    arena_options_t options = ARENA_OPTIONS_INIT;
+    arena_t *arena = arena_with(40 * MIB / size, size);
+
+    ck_assert_uint_le(arena_bytes(arena), 40 * MIB / 16 * 19);
+    expect_ok(arena_close(arena));
+    options.limit = 8 * MIB;
+    arena = arena_open(ARENA_CONFINED, &options);
+    for (size_t i = 0; i < 5 * MIB / size; i++)
+        ck_assert_ptr_nonnull(arena_alloc(arena, size));
+    expect_ok(arena_close(arena));
+}
+END_TEST
+
 static void *
 threads_main(void *arg)
 {
@@ -239,6 +258,7 @@ stock_suite(void)
     tcase_add_test(tcase, test_a_limit_bounds_it_and_can_use_all);
     tcase_add_test(tcase, test_an_arena_with_a_limit_gets_no_more);
     tcase_add_test(tcase, test_what_is_not_needed_ages);
+    tcase_add_loop_test(tcase, test_large_arenas_have_large_chunks, 0, 4);
     tcase_add_test(tcase, test_threads_share_it);
     suite_add_tcase(suite, tcase);
     return suite;

@@ -143,9 +143,10 @@ arena_segment(arena_t *arena, size_t size, size_t align, arena_segment_t *out)
 /**
  * The segment that a pointer into memory of the library's leads to, from
  * there on: to the end of its block where that is known (blocks of the
- * implicit arena, of arena_malloc, of ARENA_GUARDED arenas, and large ones),
- * else of the part of its chunk that is in use: for small blocks of an arena
- * that is no check of their bounds.  What a cursor holds counts as used.
+ * implicit arena, of arena_malloc, of ARENA_GUARDED arenas, and those larger
+ * than 64 KiB; in small arenas, those larger than 16 KiB), else of the part of
+ * its chunk that is in use: for small blocks of an arena that is no check of
+ * their bounds.  What a cursor holds counts as used.
  *
  * A segment of a confined arena dies with the next rewind to a mark that was
  * taken before the block was allocated, not with others.
