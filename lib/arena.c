@@ -104,10 +104,8 @@ explicit_init(struct arena *arena, uint64_t word)
 
 /* The owner comes last: from then on the fast paths work. */
 static inline void
-explicit_own(struct arena *arena, arena_kind_t kind)
+explicit_own(struct arena *arena, uint64_t owner)
 {
-    uint64_t owner = ARENA_NOBODY;
-
     ARENA_ASSERT(arenap_explicit_reserved(arena) == 0);
     ARENA_ASSERT(arena->owner_serial == arenap_tls.serial);
     ARENA_ASSERT(arena->marks == NULL && arena->lease == 0);
@@ -116,10 +114,6 @@ explicit_own(struct arena *arena, arena_kind_t kind)
     ARENA_ASSERT(arena->children == NULL && arena->actions == NULL);
     ARENA_ASSERT(arena->holds == NULL && arena->users == 0);
     ARENA_ASSERT(!arena->orphan && !arena->gathered);
-    if (kind == ARENA_CONFINED)
-        owner = (arena->flags & ARENA_PLAIN) != 0
-                    ? ARENA_FRESH(arenap_tls.serial)
-                    : arenap_tls.serial;
     atomic_store_explicit(&arena->owner, owner, memory_order_release);
 }
 
@@ -145,9 +139,15 @@ explicit_make(struct thread *self, arena_kind_t kind)
 static void
 explicit_publish(struct thread *self, struct arena *arena, arena_kind_t kind)
 {
+    uint64_t serial = arenap_tls.serial;
+    uint64_t owner = ARENA_NOBODY;
+
+    if (kind == ARENA_CONFINED)
+        owner = (arena->flags & ARENA_PLAIN) != 0 ? ARENA_FRESH(serial)
+                                                  : serial;
     arenap_count(&self->counts[kind].count, 1);
     atomic_store_explicit(&arena->state, ARENA_OPEN, memory_order_release);
-    explicit_own(arena, kind);
+    explicit_own(arena, owner);
 }
 
 static ARENA_NOINLINE struct arena *
@@ -173,7 +173,7 @@ confined_short(struct thread *self)
     struct arena *arena = arenap_control_pop(&self->ring);
 
     explicit_init(arena, self->plain);
-    explicit_own(arena, ARENA_CONFINED);
+    explicit_own(arena, ARENA_FRESH(arenap_tls.serial));
     return arena;
 }
 
@@ -211,7 +211,7 @@ arena_shared(void)
     arena = arenap_control_pop(&self->ring);
     arenap_count(&self->counts[ARENA_SHARED].count, 1);
     explicit_init(arena, explicit_word(self, ARENA_SHARED, ARENA_OPEN));
-    explicit_own(arena, ARENA_SHARED);
+    explicit_own(arena, ARENA_NOBODY);
     return arena;
 }
 
@@ -410,18 +410,20 @@ alloc_slow(struct arena *arena, size_t size, size_t align, bool zero)
 
 /* --- Allocation: the fast half --- */
 
-/* Does a block fit between bump and a limit?  Not if it is of size 0, or so
- * large that its end wraps: those take the long way. */
+/*
+ * What is not the shortest way is a function of its own that is called last,
+ * as a jump: so that the shortest ways have nothing to save on the stack.
+ */
+
+/* Does a block fit between bump and a limit, which are multiples of the
+ * granule?  Not if it is of size 0: those take the long way. */
 static ARENA_INLINE bool
 run_fits(const char *bump, size_t size, const char *limit)
 {
-    uintptr_t start = (uintptr_t)bump;
-    uintptr_t end = start + arenap_round_up(size, ARENA_GRANULE);
-
-    return ARENA_LIKELY(end > start) && ARENA_LIKELY(end <= (uintptr_t)limit);
+    return ARENA_LIKELY(size - 1 < (size_t)(limit - bump));
 }
 
-static ARENA_INLINE void *
+static ARENA_INLINE char *
 run_take(struct arena *arena, size_t size)
 {
     char *block = arena->bump;
@@ -431,66 +433,56 @@ run_take(struct arena *arena, size_t size)
     return block;
 }
 
-/* The piece that this thread has of an arena, or NULL. */
-static ARENA_INLINE struct piece *
-piece_find(const struct arena *arena)
+/* From the calling thread's piece of an arena, if it is of this state of the
+ * arena and has room.  False otherwise. */
+static ARENA_INLINE bool
+piece_alloc(struct piece *piece, const struct arena *arena, size_t size,
+            bool zero, void **out)
+{
+    char *block = piece->bump;
+
+    if (ARENA_UNLIKELY(
+            atomic_load_explicit(&piece->epoch, memory_order_relaxed)
+                != atomic_load_explicit(&arena->epoch, memory_order_acquire)
+            || !run_fits(block, size, piece->end)
+            || (zero && !piece->zeroed)))
+        return false;
+    piece->bump = block + arenap_round_up(size, ARENA_GRANULE);
+    arenap_count(&piece->tally, size + TALLY_BLOCK);
+    *out = block;
+    return true;
+}
+
+/* The same where it is not the one that was used last. */
+static ARENA_INLINE bool
+alloc_piece(const struct arena *arena, size_t size, bool zero, void **out)
 {
     struct thread *self = arenap_tls.record;
     struct piece *piece;
 
-    if (ARENA_LIKELY(arenap_tls.shared == arena))
-        return arenap_tls.piece;
     if (ARENA_UNLIKELY(self == NULL))
-        return NULL;
+        return false;
     piece = arenap_piece_of(self, arena);
     if (atomic_load_explicit(&piece->arena, memory_order_relaxed) != arena)
-        return NULL;
+        return false;
     arenap_tls.shared = arena;
     arenap_tls.piece = piece;
-    return piece;
+    return piece_alloc(piece, arena, size, zero, out);
 }
 
-/* From such a piece, if it is of this state of the arena.  Its bytes are
- * zero. */
-static ARENA_INLINE void *
-alloc_piece(struct arena *arena, size_t size)
+/* Of an arena whose run was lent, and of an auto arena. */
+static ARENA_NOINLINE void *
+alloc_rest(struct arena *arena, size_t size, bool zero)
 {
-    struct piece *piece = piece_find(arena);
-    char *block;
-
-    if (ARENA_UNLIKELY(
-            piece == NULL
-            || atomic_load_explicit(&piece->epoch, memory_order_relaxed)
-                   != atomic_load_explicit(&arena->epoch,
-                                           memory_order_acquire)
-            || !run_fits(piece->bump, size, piece->end)))
-        return NULL;
-    block = piece->bump;
-    piece->bump = block + arenap_round_up(size, ARENA_GRANULE);
-    arenap_count(&piece->tally, size + TALLY_BLOCK);
-    return block;
-}
-
-/* Where the run of the arena, if it is the thread's, has no room. */
-static ARENA_INLINE void *
-alloc_other(struct arena *arena, uint64_t owner, size_t size, bool zero)
-{
+    uint64_t owner =
+        atomic_load_explicit(&arena->owner, memory_order_relaxed);
     void *block;
 
-    if (owner == ARENA_NOBODY) {
-        block = alloc_piece(arena, size);
-        if (ARENA_LIKELY(block != NULL))
-            return block;
-    } else if (ARENA_LIKELY(owner == ARENA_FRESH(arenap_tls.serial))) {
-        if (ARENA_LIKELY(size - 1 < CHUNK_ROOM)
-            && ARENA_LIKELY((block = arenap_explicit_first(
-                                 arenap_tls.record, arena, size, zero))
-                            != NULL))
-            return block;
-    } else if (owner == ARENA_LENT(arenap_tls.serial)
-               && run_fits(arena->bump, size,
-                           zero ? arena->zeroed : arena->end)) {
-        return run_take(arena, size);
+    if (owner == ARENA_LENT(arenap_tls.serial)) {
+        if (run_fits(arena->bump, size, arena->end)) {
+            block = run_take(arena, size);
+            return zero ? arenap_block_clear(block, size) : block;
+        }
     } else if (arena->kind == ARENA_AUTO) {
         block = arenap_auto_alloc_at_hand(arena, size);
         if (ARENA_LIKELY(block != NULL))
@@ -499,7 +491,42 @@ alloc_other(struct arena *arena, uint64_t owner, size_t size, bool zero)
     return alloc_slow(arena, size, ARENA_GRANULE, zero);
 }
 
+/* Where neither the arena's run nor the last piece has served. */
 static ARENA_INLINE void *
+alloc_other(struct arena *arena, size_t size, bool zero)
+{
+    uint64_t owner =
+        atomic_load_explicit(&arena->owner, memory_order_relaxed);
+    void *block;
+
+    if (ARENA_LIKELY(owner == ARENA_FRESH(arenap_tls.serial))) {
+        if (ARENA_LIKELY(size - 1 < CHUNK_ROOM)
+            && ARENA_LIKELY((block = arenap_explicit_first(
+                                 arenap_tls.record, arena, size))
+                            != NULL))
+            return zero ? arenap_block_clear(block, size) : block;
+    } else if (owner == ARENA_NOBODY) {
+        if (alloc_piece(arena, size, zero, &block))
+            return block;
+    } else if (owner != arenap_tls.serial) {
+        return alloc_rest(arena, size, zero);
+    }
+    return alloc_slow(arena, size, ARENA_GRANULE, zero);
+}
+
+static ARENA_NOINLINE void *
+alloc_other_zeroed(struct arena *arena, size_t size)
+{
+    return alloc_other(arena, size, true);
+}
+
+static ARENA_NOINLINE void *
+alloc_other_uninit(struct arena *arena, size_t size)
+{
+    return alloc_other(arena, size, false);
+}
+
+static ARENA_NOINLINE void *
 alloc_implicit(size_t size, bool zero)
 {
     void *block = arenap_implicit_alloc_at_hand(size);
@@ -509,32 +536,46 @@ alloc_implicit(size_t size, bool zero)
                : alloc_slow(NULL, size, ARENA_GRANULE, zero);
 }
 
+/* From the arena's run if it is the calling thread's, or from the piece that
+ * the thread used last.  False when there is no room. */
+static ARENA_INLINE bool
+alloc_at_hand(struct arena *arena, size_t size, bool zero, void **out)
+{
+    if (ARENA_UNLIKELY(
+            atomic_load_explicit(&arena->owner, memory_order_relaxed)
+            != arenap_tls.serial))
+        return arenap_tls.shared == arena
+               && piece_alloc(arenap_tls.piece, arena, size, zero, out);
+    if (!run_fits(arena->bump, size, arena->end))
+        return false;
+    *out = run_take(arena, size);
+    if (zero)
+        arenap_block_clear(*out, size);
+    return true;
+}
+
 void *
 arena_alloc(arena_t *arena, size_t size)
 {
-    uint64_t owner;
+    void *block;
 
     if (ARENA_UNLIKELY(arena == NULL))
         return alloc_implicit(size, true);
-    owner = atomic_load_explicit(&arena->owner, memory_order_relaxed);
-    if (ARENA_LIKELY(owner == arenap_tls.serial)
-        && run_fits(arena->bump, size, arena->zeroed))
-        return run_take(arena, size);
-    return alloc_other(arena, owner, size, true);
+    return ARENA_LIKELY(alloc_at_hand(arena, size, true, &block))
+               ? block
+               : alloc_other_zeroed(arena, size);
 }
 
 void *
 arena_alloc_uninit(arena_t *arena, size_t size)
 {
-    uint64_t owner;
+    void *block;
 
     if (ARENA_UNLIKELY(arena == NULL))
         return alloc_implicit(size, false);
-    owner = atomic_load_explicit(&arena->owner, memory_order_relaxed);
-    if (ARENA_LIKELY(owner == arenap_tls.serial)
-        && run_fits(arena->bump, size, arena->end))
-        return run_take(arena, size);
-    return alloc_other(arena, owner, size, false);
+    return ARENA_LIKELY(alloc_at_hand(arena, size, false, &block))
+               ? block
+               : alloc_other_uninit(arena, size);
 }
 
 void *

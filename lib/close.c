@@ -137,7 +137,7 @@ arenap_closing_mark(struct closing *closing)
             atomic_fetch_add(&a->parent->users, 1);
         arenap_cursor_revoke(a);
         atomic_store_explicit(&a->owner, ARENA_NOBODY, memory_order_relaxed);
-        a->bump = a->end = a->zeroed = NULL;
+        a->bump = a->end = NULL;
         a->closes++;
         arenap_cells_drop(a, NULL);
         /* Nobody else writes it; see handshake.h for who must see it. */

@@ -79,7 +79,7 @@ run_return(const arena_cursor_t *cursor)
 
     arena->tally += cursor->tally;
     if (arena->bump == cursor->end)
-        arena->bump = arena->zeroed = cursor->bump;
+        arena->bump = cursor->bump;
     lease_end(arena);
 }
 

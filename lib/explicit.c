@@ -28,6 +28,10 @@ _Static_assert(BLOCK_LARGE + BLOCK_BIG + ARENA_GRANULE
                    < CLASS_ROOM(CHUNK_CLASSES_SMALL - 1),
                "an aligned block fits the largest small class");
 
+/* What a thread's first piece of an arena takes, and each later one. */
+#define PIECE_FIRST ((size_t)256)
+#define PIECE_LATER ((size_t)4096)
+
 /* Larger blocks are carved from the arena itself, not from a piece. */
 #define PIECE_BLOCK ((size_t)1024)
 
@@ -74,25 +78,6 @@ arenap_explicit_fold(struct arena *arena)
 
 /* --- Carving from the arena's run: its owner, or under its lock --- */
 
-static void
-run_clear(struct arena *arena, char *from)
-{
-    size_t ahead = (size_t)(arena->bump - (char *)arena->chunks);
-    size_t left = (size_t)(arena->end - arena->bump);
-
-    if (arena->zeroed > from)
-        from = arena->zeroed;
-    if (ahead < AHEAD_FIRST)
-        ahead = AHEAD_FIRST;
-    if (ahead > AHEAD_LAST)
-        ahead = AHEAD_LAST;
-    ahead &= ~(ARENA_GRANULE - 1);
-    if (ahead > left)
-        ahead = left;
-    memset(from, 0, (size_t)(arena->bump - from) + ahead);
-    arena->zeroed = arena->bump + ahead;
-}
-
 static void *
 run_carve(struct arena *arena, size_t size, size_t align, bool zero)
 {
@@ -106,13 +91,7 @@ run_carve(struct arena *arena, size_t size, size_t align, bool zero)
     block = arena->bump + skip;
     arena->bump = block + room;
     arena->tally += size + TALLY_BLOCK;
-    if (arena->zeroed < arena->bump) {
-        if (zero)
-            run_clear(arena, block);
-        else
-            arena->zeroed = arena->bump;
-    }
-    return block;
+    return zero ? memset(block, 0, size) : block;
 }
 
 /* Make a chunk the arena's run. */
@@ -124,7 +103,6 @@ run_start(struct arena *arena, struct chunk *chunk)
     arena->chunks = chunk;
     arena->bump = chunk->start;
     arena->end = chunk->end;
-    arena->zeroed = chunk->zeroed ? chunk->end : chunk->start;
 }
 
 /* Only its owner adds to a confined one. */
@@ -236,7 +214,6 @@ piece_fold(struct piece *piece, struct arena *arena)
     uint64_t tally = atomic_load_explicit(&piece->tally, memory_order_relaxed);
 
     arena->tally += tally;
-    arenap_explicit_fold(arena);
     atomic_store_explicit(&piece->tally, 0, memory_order_relaxed);
     /* What is left of it, if nobody took anything since. */
     if (piece->end == arena->bump)
@@ -263,7 +240,6 @@ piece_drop(struct piece *piece)
     }
     atomic_store_explicit(&piece->arena, NULL, memory_order_relaxed);
     piece->bump = piece->end = NULL;
-    piece->next_size = 0;
 }
 
 void
@@ -275,10 +251,11 @@ arenap_piece_flush(struct thread *thread)
 
 /* The piece is the arena's from now on, with no block yet.  Under the lock. */
 static void
-piece_own(struct piece *piece, struct arena *arena)
+piece_own(struct piece *piece, struct arena *arena, bool zero)
 {
     arenap_tls.shared = arena;
     arenap_tls.piece = piece;
+    piece->zeroed = zero;
     atomic_store_explicit(&piece->tally, 0, memory_order_relaxed);
     atomic_store_explicit(
         &piece->epoch,
@@ -287,33 +264,35 @@ piece_own(struct piece *piece, struct arena *arena)
     atomic_store_explicit(&piece->arena, arena, memory_order_relaxed);
 }
 
-/* Take a piece with room for size bytes; under the lock. */
+/* Make the piece one with room for size bytes; under the lock. */
 static bool
-piece_take(struct piece *piece, struct arena *arena, size_t size)
+piece_take(struct piece *piece, struct arena *arena, size_t size, bool zero)
 {
-    size_t room = arenap_room(size);
-    size_t want = piece->next_size < AHEAD_FIRST ? AHEAD_FIRST
-                                                 : piece->next_size;
-    size_t left;
+    size_t room = arenap_room(size), want = PIECE_FIRST, left;
 
-    if (arenap_piece_fits(piece, arena))
+    if (arenap_piece_fits(piece, arena)) {
+        left = (size_t)(piece->end - piece->bump);
+        if (left >= room) {
+            if (zero && !piece->zeroed)
+                memset(piece->bump, 0, left);
+            piece->zeroed |= zero;
+            return true;
+        }
         piece_fold(piece, arena);
+        want = PIECE_LATER;
+    }
     left = (size_t)(arena->end - arena->bump);
     if (left < room)
         return false;
-    piece->next_size = want < AHEAD_LAST / 4 ? 4 * want : AHEAD_LAST;
     if (want < room)
         want = room;
     if (want > left)
         want = left;
     piece->bump = arena->bump;
-    piece->end = arena->bump + want;
-    if (arena->zeroed < piece->end) {
-        memset(arena->zeroed, 0, (size_t)(piece->end - arena->zeroed));
-        arena->zeroed = piece->end;
-    }
-    arena->bump = piece->end;
-    piece_own(piece, arena);
+    piece->end = arena->bump = arena->bump + want;
+    if (zero)
+        memset(piece->bump, 0, want);
+    piece_own(piece, arena, zero);
     return true;
 }
 
@@ -342,7 +321,7 @@ shared_carve(struct thread *self, struct arena *arena, size_t size,
         return NULL;
     if (size > PIECE_BLOCK || align > ARENA_GRANULE)
         return run_carve(arena, size, align, zero);
-    return piece_take(piece, arena, size) ? piece_carve(piece, size) : NULL;
+    return piece_take(piece, arena, size, zero) ? piece_carve(piece, size) : NULL;
 }
 
 int
@@ -506,12 +485,21 @@ shared_is_new(const struct arena *arena)
            && !arena->limited && atomic_load(&arena->users) == 0;
 }
 
-/* The first block of such an arena, 0 < size <= AHEAD_FIRST, in a piece of
+/* Compilers make a string instruction of a memset of this size, which takes
+ * longer to start than all of these. */
+static void
+piece_clear_first(char *start)
+{
+    for (size_t i = 0; i < PIECE_FIRST; i += CLEAR_MOST)
+        arenap_block_clear(start + i, CLEAR_MOST);
+}
+
+/* The first block of such an arena, 0 < size <= PIECE_FIRST, in a piece of
  * that size; what the cache gives is counted as confined, so less of that is.
  * Under the lock.  NULL when the cache has no chunk. */
 static void *
 shared_first(struct thread *self, struct arena *arena, struct piece *piece,
-             size_t size)
+             size_t size, bool zero)
 {
     struct chunk *chunk;
     char *start;
@@ -525,13 +513,13 @@ shared_first(struct thread *self, struct arena *arena, struct piece *piece,
     start = (char *)(chunk + 1);
     arena->growth = 1;
     arena->chunks = chunk;
-    arena->bump = arena->zeroed = start + AHEAD_FIRST;
+    arena->bump = start + PIECE_FIRST;
     arena->end = start + CHUNK_ROOM;
-    arenap_clear_first(start);
+    if (zero)
+        piece_clear_first(start);
     piece->bump = start;
-    piece->end = start + AHEAD_FIRST;
-    piece->next_size = 4 * AHEAD_FIRST;
-    piece_own(piece, arena);
+    piece->end = start + PIECE_FIRST;
+    piece_own(piece, arena, zero);
     return piece_carve(piece, size);
 }
 
@@ -542,9 +530,9 @@ shared_alloc_small(struct thread *self, struct arena *arena,
 {
     void *block = NULL;
 
-    if (shared_is_new(arena) && size - 1 < AHEAD_FIRST
+    if (shared_is_new(arena) && size - 1 < PIECE_FIRST
         && align <= ARENA_GRANULE)
-        block = shared_first(self, arena, piece, size);
+        block = shared_first(self, arena, piece, size, zero);
     if (block == NULL)
         block = shared_carve(self, arena, size, align, zero);
     if (block == NULL)
@@ -628,9 +616,6 @@ arenap_explicit_resize(struct thread *self, struct arena *arena, char *block,
     if (arena->kind == ARENA_CONFINED) {
         if (!resize_in(&arena->bump, arena->end, block, old_size, new_size))
             return false;
-        /* What the block gave back, or may take, can be dirty. */
-        if (new_size < old_size || arena->zeroed < arena->bump)
-            arena->zeroed = arena->bump;
         arenap_explicit_complicate(arena);
     } else {
         piece = arenap_piece_of(self, arena);
@@ -638,7 +623,7 @@ arenap_explicit_resize(struct thread *self, struct arena *arena, char *block,
             || !resize_in(&piece->bump, piece->end, block, old_size,
                           new_size))
             return false;
-        if (new_size < old_size)
+        if (new_size < old_size && piece->zeroed)
             memset(block + new_size, 0, old_size - new_size);
     }
     atomic_fetch_add_explicit(&arena->requested, new_size - old_size,

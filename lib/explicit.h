@@ -1,14 +1,13 @@
 /*
  * explicit.h: confined, shared and global arenas: allocation and freeing.
  *
- * Blocks are carved from the run [bump, end) of the arena.  The bytes from
- * bump to zeroed are zero, if zeroed is above bump: memory is cleared ahead in
- * steps that grow, so that small zeroed blocks cost no call.
+ * Blocks are carved from the run [bump, end) of the arena, and those of
+ * confined arenas by their owner, who clears each one as it takes it.
  *
- * A confined arena's owner carves blocks itself.  In shared and global ones a
- * thread takes a piece under the arena's lock and carves from that; the piece
- * is cleared when it is taken, so that the fast path writes nothing to memory
- * that a closer may be freeing.
+ * In shared and global ones a thread takes a piece under the arena's lock and
+ * carves from that.  Where zeroed blocks are asked for all of the piece is
+ * cleared at once, under the lock: so that the fast path writes nothing to
+ * memory that a closer may be freeing.
  */
 #ifndef ARENA_LIB_EXPLICIT_H
 #define ARENA_LIB_EXPLICIT_H
@@ -189,32 +188,34 @@ arenap_piece_fits(const struct piece *piece, const struct arena *arena)
                                           memory_order_acquire);
 }
 
-/* How far to clear ahead, and how much a piece takes: from the first to the
- * last, growing. */
-#define AHEAD_FIRST ((size_t)256)
-#define AHEAD_LAST ((size_t)4096)
+/* Larger blocks are cleared by a call. */
+#define CLEAR_MOST ((size_t)128)
 
-/* The short ways of confined arenas whose first chunk comes from the cache
- * and goes back there. */
-
-
-/* Clear AHEAD_FIRST bytes.  Compilers make a string instruction of a memset
- * of this size, which takes longer to start than all of these stores. */
-static inline void
-arenap_clear_first(char *start)
+/* Clear a block of 0 < size bytes, up to the end of its room or of itself:
+ * with stores of 16 bytes that may overlap. */
+static ARENA_INLINE void *
+arenap_block_clear(char *block, size_t size)
 {
-    typedef uint64_t pair __attribute__((vector_size(16)));
-    pair *p = (pair *)(void *)start;
+    typedef uint64_t pair __attribute__((vector_size(16), may_alias));
+    const pair zero = {0, 0};
+    pair *first = (pair *)(void *)block;
+    pair *end = (pair *)(void *)(block + arenap_round_up(size, ARENA_GRANULE));
 
-    for (size_t i = 0; i < AHEAD_FIRST / sizeof *p; i += 4)
-        p[i] = p[i + 1] = p[i + 2] = p[i + 3] = (pair){0, 0};
+    if (ARENA_UNLIKELY(size > 2 * sizeof *first)) {
+        if (size > CLEAR_MOST)
+            return memset(block, 0, size);
+        if (size > 4 * sizeof *first)
+            first[2] = first[3] = end[-4] = end[-3] = zero;
+        first[1] = end[-2] = zero;
+    }
+    first[0] = end[-1] = zero;
+    return block;
 }
 
 /* The first block of a fresh arena of the calling thread, 0 < size <=
- * CHUNK_ROOM.  NULL when the cache has no chunk. */
+ * CHUNK_ROOM: the short way.  NULL when the cache has no chunk. */
 static ARENA_INLINE void *
-arenap_explicit_first(struct thread *self, struct arena *arena, size_t size,
-                      bool zero)
+arenap_explicit_first(struct thread *self, struct arena *arena, size_t size)
 {
     size_t room = arenap_round_up(size, ARENA_GRANULE);
     struct chunk *chunk;
@@ -229,13 +230,6 @@ arenap_explicit_first(struct thread *self, struct arena *arena, size_t size,
     arena->bump = start + room;
     arena->end = start + CHUNK_ROOM;
     arena->tally = size + TALLY_BLOCK;
-    if (zero && ARENA_LIKELY(room <= AHEAD_FIRST)) {
-        arenap_clear_first(start);
-        arena->zeroed = start + AHEAD_FIRST;
-    } else if (zero) {
-        memset(start, 0, room);
-        arena->zeroed = start + room;
-    }
     return start;
 }
 

@@ -158,10 +158,7 @@ struct arena {
     void *chunks; /* newest first; auto: the newest part of the ring */
     char *bump;   /* next free byte, a multiple of the granule */
     char *end;    /* of the current chunk's room */
-    union {
-        struct arena_extra *extra; /* auto: name, actions, pins; or NULL */
-        char *zeroed;              /* bytes from bump up to here are zero */
-    };
+    struct arena_extra *extra; /* auto: name, actions, pins; or NULL */
     /* Bytes asked for, and for explicit kinds TALLY_BLOCK per block, since
      * the last fold into requested and blocks. */
     uint64_t tally;

@@ -68,7 +68,7 @@ contents_take_all(struct arena *arena, struct contents *contents)
     arena->chunks = NULL;
     arenap_cells_drop(arena, NULL);
     arena->marks = NULL;
-    arena->bump = arena->end = arena->zeroed = NULL;
+    arena->bump = arena->end = NULL;
     arena->tally = 0;
     atomic_store(&arena->requested, 0);
     atomic_store(&arena->blocks, 0);
@@ -90,7 +90,7 @@ contents_take_since(struct arena *arena, const struct mark *mark,
         arena->marks = arena->marks->next;
     arena->actions = mark->actions;
     arena->chunks = mark->chunks;
-    arena->bump = arena->zeroed = mark->bump;
+    arena->bump = mark->bump;
     arena->end = mark->end;
     arena->tally = 0;
     atomic_store(&arena->requested, mark->requested);

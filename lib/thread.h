@@ -29,13 +29,13 @@ enum attached {
 };
 
 /* A run of an arena's chunk that one thread allocates from without a lock.
- * Valid while epoch is the arena's; its bytes are zero. */
+ * Valid while epoch is the arena's. */
 struct piece {
     _Atomic(struct arena *) arena;
     _Atomic uint64_t epoch;
     char *bump, *end;
     _Atomic uint64_t tally; /* as in struct arena */
-    size_t next_size;
+    bool zeroed; /* are its bytes zero? */
 } __attribute__((aligned(64)));
 
 #define THREAD_PIECES 8

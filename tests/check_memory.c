@@ -105,6 +105,31 @@ START_TEST(test_recycled_in_every_zeroed_call_is_zero)
 }
 END_TEST
 
+/* Blocks of a size: one not filled, made smaller, and then one zeroed, next to
+ * it in memory; each has its own bytes, whatever comes after it. */
+START_TEST(test_recycled_in_turns_is_zero_and_leaves_neighbours)
+{
+    arena_t *mixed = _i == 0 ? arena_confined() : arena_shared();
+    char *before = NULL, *filled, *zeroed, pattern[400];
+
+    memset(pattern, 0xa5, sizeof pattern);
+    make_dirty(mixed, 1000);
+    expect_ok(arena_reset(mixed));
+    for (size_t size = 1; size <= sizeof pattern; size++) {
+        expect_ok(filled = arena_alloc_uninit(mixed, size));
+        memset(filled, 0xa5, size);
+        ck_assert(before == NULL || memcmp(before, pattern, size - 1) == 0);
+        expect_ok(filled = arena_resize(mixed, filled, size, size / 2));
+        expect_ok(zeroed = arena_alloc(mixed, size));
+        ck_assert(block_is_zero(zeroed, size));
+        ck_assert_int_eq(memcmp(filled, pattern, size / 2), 0);
+        memset(zeroed, 0xa5, size);
+        before = zeroed;
+    }
+    expect_ok(arena_close(mixed));
+}
+END_TEST
+
 static void *
 dirty_a_thread(void *arg)
 {
@@ -379,6 +404,8 @@ memory_suite(void)
                         sizes);
     tcase_add_loop_test(recycled, test_recycled_in_every_zeroed_call_is_zero,
                         0, sizes);
+    tcase_add_loop_test(
+        recycled, test_recycled_in_turns_is_zero_and_leaves_neighbours, 0, 2);
     tcase_add_test(recycled, test_recycled_from_ended_thread_is_zero);
     tcase_add_test(recycled, test_recycled_after_trim_is_zero);
     suite_add_tcase(suite, recycled);
