@@ -200,7 +200,7 @@ static bool
 stack_push(struct chunk_cache *cache, struct chunk *chunk)
 {
     chunk->next = NULL;
-    if (!arenap_stack_put(cache, chunk))
+    if (!arenap_stack_put(cache, cache->firsts.all, chunk))
         return false;
     arenap_counted_add(&cache->firsts, 1);
     return true;

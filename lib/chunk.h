@@ -126,13 +126,11 @@ arenap_cache_read(_Atomic size_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-/* Put a chunk where the next one goes, now nobody's; it is on the stack when
- * it is counted.  Inside.  False when it does not fit. */
+/* Put a chunk where the next one goes, behind n of them, now nobody's; it is
+ * on the stack when it is counted.  Inside.  False when it does not fit. */
 static inline bool
-arenap_stack_put(struct chunk_cache *cache, struct chunk *chunk)
+arenap_stack_put(struct chunk_cache *cache, size_t n, struct chunk *chunk)
 {
-    size_t n = cache->firsts.all;
-
     if (ARENA_UNLIKELY(arenap_budget_is_short()))
         return false;
     /* Mostly it comes back to where it was: to compare is faster than to
@@ -177,14 +175,18 @@ arenap_cache_pop(struct chunk_cache *cache, struct arena *arena,
 static inline bool
 arenap_cache_push(struct chunk_cache *cache, struct chunk *chunk)
 {
-    bool fits;
+    size_t n;
 
     if (ARENA_UNLIKELY(!arenap_cache_enter(cache)))
         return false;
-    fits = arenap_stack_put(cache, chunk);
-    cache->firsts.all += fits;
+    n = cache->firsts.all;
+    if (ARENA_UNLIKELY(!arenap_stack_put(cache, n, chunk))) {
+        arenap_cache_leave(cache);
+        return false;
+    }
+    cache->firsts.all = n + 1;
     arenap_cache_leave(cache);
-    return fits;
+    return true;
 }
 
 /* Chunks popped less chunks pushed: what confined arenas have of the thread's
