@@ -73,6 +73,17 @@
 #define ARENA_ATTR_CLEANUP(f)
 #endif
 
+/* Of functions that take no longer than the stub that linkers put between a
+ * program and a library: called by their address instead. */
+#if defined(__has_attribute)
+#if __has_attribute(noplt)
+#define ARENA_API_SHORT ARENA_API __attribute__((noplt))
+#endif
+#endif
+#ifndef ARENA_API_SHORT
+#define ARENA_API_SHORT ARENA_API
+#endif
+
 #if defined(__cplusplus)
 #define ARENA_ALIGNOF(type) alignof(type)
 extern "C" {
@@ -190,7 +201,7 @@ ARENA_API arena_t *arena_auto(void);
  *     ...
  *     arena_close(a);
  */
-ARENA_API arena_t *arena_confined(void);
+ARENA_API_SHORT arena_t *arena_confined(void);
 
 /**
  * Open a shared arena: any thread may use and close it.
@@ -200,7 +211,7 @@ ARENA_API arena_t *arena_confined(void);
  * Threads: any.  Lifetime: until arena_close.  Collects: never.
  * As Arena.ofShared() of the JDK.
  */
-ARENA_API arena_t *arena_shared(void);
+ARENA_API_SHORT arena_t *arena_shared(void);
 
 /**
  * Open an arena with options.
@@ -252,7 +263,7 @@ ARENA_API arena_t *arena_open(arena_kind_t kind,
  *           further closes by it.
  * Collects: never; but the close actions may.
  */
-ARENA_API int arena_close(arena_t *arena);
+ARENA_API_SHORT int arena_close(arena_t *arena);
 
 /**
  * Close an arena after waiting for those who acquired it.
@@ -312,7 +323,7 @@ ARENA_API int arena_reset(arena_t *arena);
  *           may, when it is short and a collector runs.
  * As MemorySegment Arena.allocate of the JDK.
  */
-ARENA_API void *arena_alloc(arena_t *arena, size_t size)
+ARENA_API_SHORT void *arena_alloc(arena_t *arena, size_t size)
     ARENA_ATTR_MALLOC ARENA_ATTR_SIZE(2);
 
 /** As arena_alloc, but aligned to align.
@@ -326,7 +337,7 @@ ARENA_API void *arena_alloc_array(arena_t *arena, size_t count, size_t size)
     ARENA_ATTR_MALLOC ARENA_ATTR_SIZE2(2, 3);
 
 /** As arena_alloc, but the contents are not defined: the cheapest one. */
-ARENA_API void *arena_alloc_uninit(arena_t *arena, size_t size)
+ARENA_API_SHORT void *arena_alloc_uninit(arena_t *arena, size_t size)
     ARENA_ATTR_MALLOC ARENA_ATTR_SIZE(2);
 
 /** As arena_alloc, filled with the size bytes at data.
