@@ -129,7 +129,6 @@ explicit_make(struct thread *self, arena_kind_t kind)
     }
     if (self->ring.taken.all >= self->stamp_due)
         stamp_read(self);
-    arenap_control_plan(&self->ring, self->stamp_due);
     explicit_init(arena, explicit_word(self, kind, 0));
     atomic_store_explicit(&arena->reserved, 0, memory_order_relaxed);
     arena->owner_serial = arenap_tls.serial;
@@ -166,36 +165,28 @@ explicit_open(arena_kind_t kind)
     return arena;
 }
 
-/* The short way; the ring counts it. */
-static inline struct arena *
-confined_short(struct thread *self)
+/* Has the thread a control block at hand, and a clock that is good enough? */
+static inline bool
+open_is_short(const struct thread *self)
 {
-    struct arena *arena = arenap_control_pop(&self->ring);
-
-    explicit_init(arena, self->plain);
-    explicit_own(arena, ARENA_FRESH(arenap_tls.serial));
-    return arena;
+    return ARENA_LIKELY(self != NULL)
+           && ARENA_LIKELY(self->ring.taken.all < self->stamp_due)
+           && ARENA_LIKELY(arenap_control_can_pop(&self->ring));
 }
 
-static ARENA_NOINLINE struct arena *
-confined_longer(struct thread *self)
-{
-    if (self != NULL && self->ring.taken.all < self->stamp_due) {
-        arenap_control_plan(&self->ring, self->stamp_due);
-        if (arenap_control_can_pop(&self->ring))
-            return confined_short(self);
-    }
-    return explicit_open(ARENA_CONFINED);
-}
-
+/* The short way is counted by the ring. */
 arena_t *
 arena_confined(void)
 {
     struct thread *self = arenap_tls.record;
+    struct arena *arena;
 
-    if (ARENA_UNLIKELY(self == NULL || !arenap_control_can_pop(&self->ring)))
-        return confined_longer(self);
-    return confined_short(self);
+    if (!open_is_short(self))
+        return explicit_open(ARENA_CONFINED);
+    arena = arenap_control_pop(&self->ring);
+    explicit_init(arena, self->plain);
+    explicit_own(arena, ARENA_FRESH(arenap_tls.serial));
+    return arena;
 }
 
 /* The ring counts all that it gives as confined; so one less is. */
@@ -205,7 +196,7 @@ arena_shared(void)
     struct thread *self = arenap_tls.record;
     struct arena *arena;
 
-    if (ARENA_UNLIKELY(self == NULL || !arenap_control_can_pop(&self->ring)))
+    if (!open_is_short(self))
         return explicit_open(ARENA_SHARED);
     arenap_count(&self->counts[ARENA_CONFINED].count, (size_t)0 - 1);
     arena = arenap_control_pop(&self->ring);

@@ -92,39 +92,21 @@ ring_give(struct control_ring *ring, struct arena *arena)
     arenap_counted_add(&ring->given, 1);
 }
 
-void
-arenap_control_plan(struct control_ring *ring, uint64_t until)
-{
-    uint64_t last = ring->given.all - ARENA_CONTROL_RING;
-
-    if (arenap_control_count(ring) <= ARENA_CONTROL_RING)
-        last = ring->taken.all;
-    ring->take_until = last < until ? last : until;
-    ring->give_until = ring->taken.all + CONTROL_ROOM;
-}
-
 struct arena *
 arenap_control_take(struct control_ring *ring)
 {
-    struct arena *arena = NULL;
-
-    if (arenap_control_count(ring) <= ARENA_CONTROL_RING + CONTROL_SPARE)
-        arena = control_fetch();
-    if (arena == NULL && arenap_control_count(ring) > ARENA_CONTROL_RING)
-        arena = ring_take(ring);
-    return arena;
+    return arenap_control_can_pop(ring) ? ring_take(ring) : control_fetch();
 }
 
 void
 arenap_control_give(struct control_ring *ring, struct arena *arena)
 {
-    if (arenap_control_count(ring) == CONTROL_ROOM) {
+    if (!arenap_control_can_push(ring)) {
         pthread_mutex_lock(&control.lock);
         control_append(ring_take(ring));
         pthread_mutex_unlock(&control.lock);
     }
     ring_give(ring, arena);
-    ring->give_until = ring->taken.all + CONTROL_ROOM;
 }
 
 void

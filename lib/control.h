@@ -5,10 +5,6 @@
  * be asked.  Each thread keeps the last ARENA_CONTROL_RING that it closed, in
  * order, and uses the oldest again only when there are more; so a handle
  * answers ESTALE for at least that many further closes.
- *
- * How many more there are is counted the longer way, which says in advance
- * for how long the short ways need not look; it keeps some to spare, so that
- * a thread that opens and closes one at a time seldom comes to it.
  */
 #ifndef ARENA_LIB_CONTROL_H
 #define ARENA_LIB_CONTROL_H
@@ -17,19 +13,16 @@
 
 #define ARENA_CONTROL_RING 64
 #define CONTROL_ROOM (2 * ARENA_CONTROL_RING)
-#define CONTROL_SPARE (ARENA_CONTROL_RING / 2)
 
 struct control_ring {
     struct counted taken, given; /* so far */
-    /* Up to which counts there are blocks to take, and there is room. */
-    uint64_t take_until, give_until;
     struct arena *block[CONTROL_ROOM];
 };
 
-static inline uint32_t
+static inline uint64_t
 arenap_control_count(const struct control_ring *ring)
 {
-    return (uint32_t)(ring->given.all - ring->taken.all);
+    return ring->given.all - ring->taken.all;
 }
 
 /* The short ways: one block out, one block in.  They may be gone when the
@@ -37,13 +30,13 @@ arenap_control_count(const struct control_ring *ring)
 static inline bool
 arenap_control_can_pop(const struct control_ring *ring)
 {
-    return ring->taken.all < ring->take_until;
+    return arenap_control_count(ring) > ARENA_CONTROL_RING;
 }
 
 static inline bool
 arenap_control_can_push(const struct control_ring *ring)
 {
-    return ring->given.all < ring->give_until;
+    return arenap_control_count(ring) < CONTROL_ROOM;
 }
 
 static inline struct arena *
@@ -66,10 +59,6 @@ arenap_control_popped(struct control_ring *ring)
     return arenap_counted_short(&ring->taken)
            - arenap_counted_short(&ring->given);
 }
-
-/* Look how far the short ways may go; the next ones out by no means beyond a
- * count of those taken. */
-void arenap_control_plan(struct control_ring *ring, uint64_t until);
 
 /* A closed control block, or NULL when the system refuses. */
 struct arena *arenap_control_take(struct control_ring *ring);
