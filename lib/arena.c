@@ -138,15 +138,10 @@ explicit_make(struct thread *self, arena_kind_t kind)
 static void
 explicit_publish(struct thread *self, struct arena *arena, arena_kind_t kind)
 {
-    uint64_t serial = arenap_tls.serial;
-    uint64_t owner = ARENA_NOBODY;
-
-    if (kind == ARENA_CONFINED)
-        owner = (arena->flags & ARENA_PLAIN) != 0 ? ARENA_FRESH(serial)
-                                                  : serial;
     arenap_count(&self->counts[kind].count, 1);
     atomic_store_explicit(&arena->state, ARENA_OPEN, memory_order_release);
-    explicit_own(arena, owner);
+    explicit_own(arena, kind == ARENA_CONFINED ? arenap_tls.serial
+                                               : ARENA_NOBODY);
 }
 
 static ARENA_NOINLINE struct arena *
@@ -185,7 +180,7 @@ arena_confined(void)
         return explicit_open(ARENA_CONFINED);
     arena = arenap_control_pop(&self->ring);
     explicit_init(arena, self->plain);
-    explicit_own(arena, ARENA_FRESH(arenap_tls.serial));
+    explicit_own(arena, arenap_tls.serial);
     return arena;
 }
 
@@ -490,8 +485,10 @@ alloc_other(struct arena *arena, size_t size, bool zero)
         atomic_load_explicit(&arena->owner, memory_order_relaxed);
     void *block;
 
-    if (ARENA_LIKELY(owner == ARENA_FRESH(arenap_tls.serial))) {
-        if (ARENA_LIKELY(size - 1 < CHUNK_ROOM)
+    if (ARENA_LIKELY(owner == arenap_tls.serial)) {
+        if (ARENA_LIKELY(arena->chunks == NULL)
+            && arenap_explicit_is_short(arena)
+            && ARENA_LIKELY(size - 1 < CHUNK_ROOM)
             && ARENA_LIKELY((block = arenap_explicit_first(
                                  arenap_tls.record, arena, size))
                             != NULL))
@@ -499,7 +496,7 @@ alloc_other(struct arena *arena, size_t size, bool zero)
     } else if (owner == ARENA_NOBODY) {
         if (alloc_piece(arena, size, zero, &block))
             return block;
-    } else if (owner != arenap_tls.serial) {
+    } else {
         return alloc_rest(arena, size, zero);
     }
     return alloc_slow(arena, size, ARENA_GRANULE, zero);

@@ -346,8 +346,7 @@ close_longer(struct arena *arena)
         atomic_load_explicit(&arena->owner, memory_order_relaxed);
     uint64_t serial = arenap_tls.serial;
 
-    if ((owner != serial && owner != ARENA_FRESH(serial)
-         && owner != ARENA_LENT(serial))
+    if ((owner != serial && owner != ARENA_LENT(serial))
         || (arena->flags & ARENA_PLAIN) == 0)
         return close_slow(arena);
     arenap_cursor_revoke(arena);

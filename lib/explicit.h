@@ -151,10 +151,6 @@ arenap_explicit_settle(struct arena *arena)
 {
     if (!arenap_explicit_is_short(arena))
         return;
-    if (atomic_load_explicit(&arena->owner, memory_order_relaxed)
-        == ARENA_FRESH(arena->owner_serial))
-        atomic_store_explicit(&arena->owner, arena->owner_serial,
-                              memory_order_relaxed);
     atomic_store_explicit(&arena->reserved, arenap_explicit_reserved(arena),
                           memory_order_relaxed);
     arena->growth = arena->chunks != NULL;
@@ -212,8 +208,8 @@ arenap_block_clear(char *block, size_t size)
     return block;
 }
 
-/* The first block of a fresh arena of the calling thread, 0 < size <=
- * CHUNK_ROOM: the short way.  NULL when the cache has no chunk. */
+/* The first block of an arena of the calling thread that is short and has no
+ * chunk, 0 < size <= CHUNK_ROOM.  NULL when the cache has none. */
 static ARENA_INLINE void *
 arenap_explicit_first(struct thread *self, struct arena *arena, size_t size)
 {
@@ -224,8 +220,6 @@ arenap_explicit_first(struct thread *self, struct arena *arena, size_t size)
     if (ARENA_UNLIKELY(!arenap_cache_pop(&self->cache, arena, &chunk)))
         return NULL;
     start = (char *)(chunk + 1);
-    atomic_store_explicit(&arena->owner, arenap_tls.serial,
-                          memory_order_relaxed);
     arena->chunks = chunk;
     arena->bump = start + room;
     arena->end = start + CHUNK_ROOM;

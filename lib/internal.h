@@ -120,11 +120,9 @@ struct hold;
 struct thread;
 
 /* Owner of what no thread owns; odd numbers are serials of threads, or what
- * stands for them as owner of an arena that was just opened: plain, open, and
- * nothing was done with it yet; and of one that lends its run to a cursor. */
+ * stands for them as owner of an arena that lends its run to a cursor. */
 #define ARENA_NOBODY ((uint64_t)2)
 #define ARENA_SERIALS 8 /* apart from one thread to the next */
-#define ARENA_FRESH(serial) ((serial) - 2)
 #define ARENA_LENT(serial) ((serial) - 4)
 
 enum arena_state {
@@ -151,8 +149,8 @@ enum arena_state {
  * arena's stripe lock.
  */
 struct arena {
-    /* Serial of the thread that may allocate without asking, or ARENA_FRESH
-     * or ARENA_LENT of it; ARENA_NOBODY when closed, and for all kinds but
+    /* Serial of the thread that may allocate without asking, or ARENA_LENT of
+     * it; ARENA_NOBODY when closed, and for all kinds but
      * confined.  Auto: the tag word. */
     _Atomic uint64_t owner;
     void *chunks; /* newest first; auto: the newest part of the ring */
