@@ -170,7 +170,7 @@ open_is_short(const struct thread *self)
 }
 
 /* The short way is counted by the ring. */
-arena_t *
+ARENA_ALIGNED arena_t *
 arena_confined(void)
 {
     struct thread *self = arenap_tls.record;
@@ -502,13 +502,13 @@ alloc_other(struct arena *arena, size_t size, bool zero)
     return alloc_slow(arena, size, ARENA_GRANULE, zero);
 }
 
-static ARENA_NOINLINE void *
+static ARENA_NOINLINE ARENA_ALIGNED void *
 alloc_other_zeroed(struct arena *arena, size_t size)
 {
     return alloc_other(arena, size, true);
 }
 
-static ARENA_NOINLINE void *
+static ARENA_NOINLINE ARENA_ALIGNED void *
 alloc_other_uninit(struct arena *arena, size_t size)
 {
     return alloc_other(arena, size, false);
@@ -542,7 +542,7 @@ alloc_at_hand(struct arena *arena, size_t size, bool zero, void **out)
     return true;
 }
 
-void *
+ARENA_ALIGNED void *
 arena_alloc(arena_t *arena, size_t size)
 {
     void *block;
@@ -554,7 +554,7 @@ arena_alloc(arena_t *arena, size_t size)
                : alloc_other_zeroed(arena, size);
 }
 
-void *
+ARENA_ALIGNED void *
 arena_alloc_uninit(arena_t *arena, size_t size)
 {
     void *block;

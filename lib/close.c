@@ -354,7 +354,7 @@ close_longer(struct arena *arena)
     return close_plain(arena);
 }
 
-int
+ARENA_ALIGNED int
 arena_close(arena_t *arena)
 {
     struct thread *self = arenap_tls.record;
