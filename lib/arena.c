@@ -406,7 +406,7 @@ alloc_slow(struct arena *arena, size_t size, size_t align, bool zero)
 static ARENA_INLINE bool
 run_fits(const char *bump, size_t size, const char *limit)
 {
-    return ARENA_LIKELY(size - 1 < (size_t)(limit - bump));
+    return size - 1 < (size_t)(limit - bump);
 }
 
 static ARENA_INLINE char *
@@ -477,41 +477,21 @@ alloc_rest(struct arena *arena, size_t size, bool zero)
     return alloc_slow(arena, size, ARENA_GRANULE, zero);
 }
 
-/* Where neither the arena's run nor the last piece has served. */
-static ARENA_INLINE void *
+/* Where nothing was at hand. */
+static ARENA_NOINLINE void *
 alloc_other(struct arena *arena, size_t size, bool zero)
 {
     uint64_t owner =
         atomic_load_explicit(&arena->owner, memory_order_relaxed);
     void *block;
 
-    if (ARENA_LIKELY(owner == arenap_tls.serial)) {
-        if (ARENA_LIKELY(arena->chunks == NULL)
-            && arenap_explicit_is_short(arena)
-            && ARENA_LIKELY(size - 1 < CHUNK_ROOM)
-            && ARENA_LIKELY((block = arenap_explicit_first(
-                                 arenap_tls.record, arena, size))
-                            != NULL))
-            return zero ? arenap_block_clear(block, size) : block;
-    } else if (owner == ARENA_NOBODY) {
+    if (owner == ARENA_NOBODY) {
         if (alloc_piece(arena, size, zero, &block))
             return block;
-    } else {
+    } else if (owner != arenap_tls.serial) {
         return alloc_rest(arena, size, zero);
     }
     return alloc_slow(arena, size, ARENA_GRANULE, zero);
-}
-
-static ARENA_NOINLINE ARENA_ALIGNED void *
-alloc_other_zeroed(struct arena *arena, size_t size)
-{
-    return alloc_other(arena, size, true);
-}
-
-static ARENA_NOINLINE ARENA_ALIGNED void *
-alloc_other_uninit(struct arena *arena, size_t size)
-{
-    return alloc_other(arena, size, false);
 }
 
 static ARENA_NOINLINE void *
@@ -524,22 +504,31 @@ alloc_implicit(size_t size, bool zero)
                : alloc_slow(NULL, size, ARENA_GRANULE, zero);
 }
 
-/* From the arena's run if it is the calling thread's, or from the piece that
- * the thread used last.  False when there is no room. */
+/* From an arena of the calling thread: from its run, or the first block.
+ * False when there is no room. */
 static ARENA_INLINE bool
-alloc_at_hand(struct arena *arena, size_t size, bool zero, void **out)
+alloc_own(struct arena *arena, size_t size, bool zero, void **out)
 {
-    if (ARENA_UNLIKELY(
-            atomic_load_explicit(&arena->owner, memory_order_relaxed)
-            != arenap_tls.serial))
-        return arenap_tls.shared == arena
-               && piece_alloc(arenap_tls.piece, arena, size, zero, out);
-    if (!run_fits(arena->bump, size, arena->end))
+    if (ARENA_MOSTLY(run_fits(arena->bump, size, arena->end)))
+        *out = run_take(arena, size);
+    else if (arena->chunks != NULL || !arenap_explicit_is_short(arena)
+             || !arenap_explicit_first(arenap_tls.record, arena, size, out))
         return false;
-    *out = run_take(arena, size);
     if (zero)
         arenap_block_clear(*out, size);
     return true;
+}
+
+/* The same, or from the piece that the thread used last. */
+static ARENA_INLINE bool
+alloc_at_hand(struct arena *arena, size_t size, bool zero, void **out)
+{
+    if (ARENA_MOSTLY(
+            atomic_load_explicit(&arena->owner, memory_order_relaxed)
+            == arenap_tls.serial))
+        return alloc_own(arena, size, zero, out);
+    return ARENA_LIKELY(arenap_tls.shared == arena)
+           && piece_alloc(arenap_tls.piece, arena, size, zero, out);
 }
 
 ARENA_ALIGNED void *
@@ -551,7 +540,7 @@ arena_alloc(arena_t *arena, size_t size)
         return alloc_implicit(size, true);
     return ARENA_LIKELY(alloc_at_hand(arena, size, true, &block))
                ? block
-               : alloc_other_zeroed(arena, size);
+               : alloc_other(arena, size, true);
 }
 
 ARENA_ALIGNED void *
@@ -563,7 +552,7 @@ arena_alloc_uninit(arena_t *arena, size_t size)
         return alloc_implicit(size, false);
     return ARENA_LIKELY(alloc_at_hand(arena, size, false, &block))
                ? block
-               : alloc_other_uninit(arena, size);
+               : alloc_other(arena, size, false);
 }
 
 void *

@@ -209,22 +209,24 @@ arenap_block_clear(char *block, size_t size)
 }
 
 /* The first block of an arena of the calling thread that is short and has no
- * chunk, 0 < size <= CHUNK_ROOM.  NULL when the cache has none. */
-static ARENA_INLINE void *
-arenap_explicit_first(struct thread *self, struct arena *arena, size_t size)
+ * chunk.  False when the block is not small, or the cache has none. */
+static ARENA_INLINE bool
+arenap_explicit_first(struct thread *self, struct arena *arena, size_t size,
+                      void **out)
 {
-    size_t room = arenap_round_up(size, ARENA_GRANULE);
     struct chunk *chunk;
     char *start;
 
-    if (ARENA_UNLIKELY(!arenap_cache_pop(&self->cache, arena, &chunk)))
-        return NULL;
+    if (ARENA_UNLIKELY(size - 1 >= CHUNK_ROOM
+                       || !arenap_cache_pop(&self->cache, arena, &chunk)))
+        return false;
     start = (char *)(chunk + 1);
     arena->chunks = chunk;
-    arena->bump = start + room;
+    arena->bump = start + arenap_round_up(size, ARENA_GRANULE);
     arena->end = start + CHUNK_ROOM;
     arena->tally = size + TALLY_BLOCK;
-    return start;
+    *out = start;
+    return true;
 }
 
 #endif
