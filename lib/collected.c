@@ -28,15 +28,11 @@
 
 #define SLOP ((size_t)1)
 
-/* Word 0 of a small block; links of free lists have none of these bits. */
+/* Word 0 of a small block; links of free lists do not have this bit. */
 #define TAG_ARMED ((uint64_t)8) /* it is in use and accounted */
-#define TAG_PART ((uint64_t)16) /* not a control */
 
 /* A control has room for 5 granules of the user's. */
 #define CONTROL_BYTES ((size_t)176)
-
-/* Smaller ones can stay unreported while their neighbours live. */
-#define PROMPT_BYTES ((size_t)464)
 
 #define PART_FIRST (2 * ARENA_PAGE)
 #define PART_LAST (16 * ARENA_PAGE)
@@ -196,32 +192,19 @@ struct arena_extra {
     _Atomic bool acting;    /* they run, or ran: the arena is closed */
     uintptr_t hidden; /* the arena, turned around: nothing is kept by this */
     struct action *actions;
-    bool has_prompt; /* a part that is reported promptly */
     size_t limit;    /* 0: none */
     _Atomic size_t reserved;
     char name[];
 };
 
-/* The head of a part.  In a chunk the collector sees words 0 and 1, in a
- * small block words 0 to 2. */
-struct part_head {
+/* A part, a chunk of the collector's, which sees words 0 and 1. */
+struct part {
+    struct part *next; /* older, or NULL */
+    struct arena *arena;
     size_t bytes; /* accounted; 0 when settled */
     struct arena_extra *extra;
     size_t asked; /* bytes that guests asked for */
-};
-
-struct chunk_part {
-    void *next; /* older part, or NULL */
-    struct arena *arena;
-    struct part_head head;
-    char *bump; /* of the guests' part */
-};
-
-struct prompt_part {
-    _Atomic uint64_t tag;
-    void *next;
-    struct arena *arena;
-    struct part_head head;
+    char *bump;   /* of the guests' part */
 };
 
 /* An arena's control.  The thread that opened it is at home: it alone touches
@@ -230,17 +213,15 @@ struct prompt_part {
 struct control {
     char head[ARENA_AUTO_HEAD]; /* as struct arena begins */
     uint64_t home;              /* the serial of its thread */
-    struct chunk_part *guests;  /* where they allocate, or NULL */
+    struct part *guests;        /* where they allocate, or NULL */
 };
 
-_Static_assert(sizeof(struct chunk_part) % 16 == 0, "blocks are aligned");
-_Static_assert(sizeof(struct prompt_part) % 16 == 0, "blocks are aligned");
+_Static_assert(sizeof(struct part) % 16 == 0, "blocks are aligned");
 _Static_assert(sizeof(struct control) % 16 == 0, "blocks are aligned");
-_Static_assert(sizeof(struct chunk_part) <= BLOCK_CHUNK_HEAD,
+_Static_assert(sizeof(struct part) <= BLOCK_CHUNK_HEAD,
                "the collector's callback finds it zero");
-_Static_assert(offsetof(struct prompt_part, next)
-                   == offsetof(struct arena, chunks),
-               "the ring goes through word 1 of small blocks");
+_Static_assert(offsetof(struct arena, chunks) == sizeof(void *),
+               "the ring goes through word 1 of the control");
 _Static_assert(offsetof(struct arena, owner) == 0, "the tag is word 0");
 
 /* Run the actions of a dead arena; the cleaner's thread. */
@@ -296,25 +277,31 @@ extra_make(const char *name, size_t limit)
 
 /* --- Auto arenas: death --- */
 
-static int
-part_dead(struct part_head *head)
+int
+arenap_collected_chunk_dead(void *block)
 {
-    size_t bytes = head->bytes;
+    struct part *part = block;
+    size_t bytes = part->bytes;
 
     if (bytes == 0)
         return 0;
-    if (extra_dead(head->extra))
+    if (extra_dead(part->extra))
         return 1;
-    head->bytes = 0;
-    extra_leave(head->extra);
-    head->extra = NULL;
-    settle(ARENA_AUTO, bytes, head->asked, 0);
+    part->bytes = 0;
+    extra_leave(part->extra);
+    part->extra = NULL;
+    settle(ARENA_AUTO, bytes, part->asked, 0);
     return 0;
 }
 
-static int
-control_dead(struct arena *arena)
+int
+arenap_collected_control_dead(void *block)
 {
+    struct arena *arena = block;
+    uint64_t tag = atomic_load_explicit(&arena->owner, memory_order_relaxed);
+
+    if ((tag & TAG_ARMED) == 0)
+        return 0; /* a free slot */
     if (extra_dead(arena->extra))
         return 1;
     atomic_store_explicit(&arena->owner, 0, memory_order_relaxed);
@@ -322,30 +309,6 @@ control_dead(struct arena *arena)
     arena->extra = NULL;
     settle(ARENA_AUTO, CONTROL_BYTES, (size_t)arena->tally, 1);
     return 0;
-}
-
-int
-arenap_collected_small_dead(void *block)
-{
-    struct arena *arena = block;
-    struct prompt_part *part = block;
-    uint64_t tag = atomic_load_explicit(&arena->owner, memory_order_relaxed);
-    int stays;
-
-    if ((tag & TAG_ARMED) == 0)
-        return 0; /* a free slot */
-    if ((tag & TAG_PART) == 0)
-        return control_dead(arena);
-    stays = part_dead(&part->head);
-    if (!stays)
-        atomic_store_explicit(&part->tag, 0, memory_order_relaxed);
-    return stays;
-}
-
-int
-arenap_collected_chunk_dead(void *block)
-{
-    return part_dead(&((struct chunk_part *)block)->head);
 }
 
 /* --- Auto arenas: birth --- */
@@ -402,7 +365,7 @@ arenap_auto_open_at_hand(void)
 
     if (ARENA_UNLIKELY(self == NULL))
         return NULL;
-    control = small_at_hand(self, BLOCK_SMALL, CONTROL_BYTES);
+    control = small_at_hand(self, BLOCK_CONTROL, CONTROL_BYTES);
     return ARENA_LIKELY(control != NULL) ? control_arm(self, control, 0, NULL)
                                          : NULL;
 }
@@ -419,7 +382,7 @@ arenap_auto_open(struct thread *self, const arena_options_t *options)
             return NULL;
         atomic_store(&extra->reserved, CONTROL_BYTES);
     }
-    control = block_make(self, BLOCK_SMALL, CONTROL_BYTES);
+    control = block_make(self, BLOCK_CONTROL, CONTROL_BYTES);
     if (control == NULL) {
         free(extra);
         return NULL;
@@ -467,31 +430,17 @@ part_make(struct thread *self, struct arena *arena, enum block kind,
 /* Put a part into the ring.  Under the arena's lock: the arena may have got
  * an extra since the part was made. */
 static void
-part_link(struct thread *self, struct arena *arena, void *block,
-          enum block kind, size_t bytes)
+part_link(struct thread *self, struct arena *arena, struct part *part,
+          size_t bytes)
 {
-    struct chunk_part *chunk = block;
-    struct prompt_part *prompt = block;
-    struct part_head *head;
-
-    if (kind == BLOCK_SMALL) {
-        prompt->next = arena->chunks;
-        prompt->arena = arena;
-        head = &prompt->head;
-    } else {
-        chunk->next = arena->chunks;
-        chunk->arena = arena;
-        head = &chunk->head;
-    }
-    head->extra = arena->extra;
-    if (head->extra != NULL)
-        atomic_fetch_add(&head->extra->parts, 1);
-    head->bytes = bytes;
+    part->next = arena->chunks;
+    part->arena = arena;
+    part->extra = arena->extra;
+    if (part->extra != NULL)
+        atomic_fetch_add(&part->extra->parts, 1);
+    part->bytes = bytes;
     arenap_collected_account(self, ARENA_AUTO, bytes, 0, 0);
-    if (kind == BLOCK_SMALL)
-        atomic_store_explicit(&prompt->tag, TAG_ARMED | TAG_PART,
-                              memory_order_release);
-    __atomic_store_n(&arena->chunks, block, __ATOMIC_RELEASE);
+    __atomic_store_n(&arena->chunks, part, __ATOMIC_RELEASE);
 }
 
 /* Bytes of the next part, for a block that needs so many. */
@@ -499,7 +448,7 @@ static size_t
 part_bytes(struct arena *arena, size_t need)
 {
     size_t own = arenap_round_up(
-        need + sizeof(struct chunk_part) + ARENA_GRANULE, ARENA_PAGE);
+        need + sizeof(struct part) + ARENA_GRANULE, ARENA_PAGE);
     size_t next = PART_FIRST << arena->growth;
 
     if (own > next / 2)
@@ -589,15 +538,15 @@ home_alloc(struct arena *arena, size_t size, size_t align, bool zero)
 }
 
 static const char *
-part_end(const struct chunk_part *part)
+part_end(const struct part *part)
 {
-    return (const char *)part + part->head.bytes - ARENA_GRANULE;
+    return (const char *)part + part->bytes - ARENA_GRANULE;
 }
 
 static void *
 guest_alloc(struct arena *arena, size_t size, size_t align, bool zero)
 {
-    struct chunk_part *part;
+    struct part *part;
     void *block = NULL;
 
     arenap_sync_lock(arena);
@@ -605,7 +554,7 @@ guest_alloc(struct arena *arena, size_t size, size_t align, bool zero)
     if (part != NULL)
         block = run_carve(&part->bump, part_end(part), size, align);
     if (block != NULL)
-        part->head.asked += size;
+        part->asked += size;
     arenap_sync_unlock(arena);
     if (block != NULL && zero)
         memset(block, 0, size);
@@ -633,10 +582,10 @@ home_go_on(struct arena *arena, char *bump, char *end, bool is_clean)
 }
 
 static void
-guest_go_on(struct arena *arena, struct chunk_part *part)
+guest_go_on(struct arena *arena, struct part *part)
 {
     struct control *control = (struct control *)arena;
-    const struct chunk_part *now = control->guests;
+    const struct part *now = control->guests;
 
     if (now != NULL
         && part_end(part) - part->bump <= part_end(now) - now->bump)
@@ -647,7 +596,7 @@ guest_go_on(struct arena *arena, struct chunk_part *part)
 
 /* Link a part that was made for a block, take the block, and go on there. */
 static ARENA_NOINLINE void *
-part_begin(struct arena *arena, struct chunk_part *part, size_t bytes,
+part_begin(struct arena *arena, struct part *part, size_t bytes,
            size_t size, size_t align, bool zero)
 {
     struct thread *self = arenap_tls.record;
@@ -661,14 +610,13 @@ part_begin(struct arena *arena, struct chunk_part *part, size_t bytes,
         memset(block, 0, size);
     part->bump = block + arenap_room(size);
     arenap_sync_lock(arena);
-    part_link(self, arena, part, traced ? BLOCK_CHUNK_TRACED : BLOCK_CHUNK,
-              bytes);
+    part_link(self, arena, part, bytes);
     if (is_home(arena)) {
         arena->tally += size;
         if (home_go_on(arena, part->bump, end, traced))
             growth_advance(arena);
     } else {
-        part->head.asked = size;
+        part->asked = size;
         guest_go_on(arena, part);
     }
     arenap_sync_unlock(arena);
@@ -751,7 +699,7 @@ static bool
 guest_resize(struct arena *arena, const char *block, size_t old_size,
              size_t new_size)
 {
-    struct chunk_part *part;
+    struct part *part;
     bool done;
 
     arenap_sync_lock(arena);
@@ -760,7 +708,7 @@ guest_resize(struct arena *arena, const char *block, size_t old_size,
            && run_resize(&part->bump, part_end(part), block, old_size,
                          new_size);
     if (done)
-        part->head.asked += new_size - old_size;
+        part->asked += new_size - old_size;
     arenap_sync_unlock(arena);
     return done;
 }
@@ -796,11 +744,9 @@ auto_extend(struct arena *arena)
         return -1;
     arenap_sync_lock(arena);
     if (arena->extra == NULL) {
-        for (void *p = arena->chunks; p != NULL; p = *(void **)p) {
-            struct chunk_part *part = p;
-
-            part->head.extra = extra;
-            bytes += part->head.bytes;
+        for (struct part *p = arena->chunks; p != NULL; p = p->next) {
+            p->extra = extra;
+            bytes += p->bytes;
             parts++;
         }
         atomic_store(&extra->parts, parts);
@@ -810,26 +756,6 @@ auto_extend(struct arena *arena)
     }
     arenap_sync_unlock(arena);
     free(extra); /* another thread was faster */
-    return 0;
-}
-
-/* Give it a part that is reported promptly.  Its rest is left unused: blocks
- * of 464 bytes are as cheap as they are because nobody zeroes them twice. */
-static int
-auto_add_prompt(struct thread *self, struct arena *arena)
-{
-    struct prompt_part *part =
-        part_make(self, arena, BLOCK_SMALL, PROMPT_BYTES);
-
-    if (part == NULL)
-        return -1;
-    arenap_sync_lock(arena);
-    part_link(self, arena, part, BLOCK_SMALL, PROMPT_BYTES);
-    arena->extra->has_prompt = true;
-    if ((arena->flags & ARENA_TRACED) == 0 && is_home(arena))
-        home_go_on(arena, (char *)(part + 1),
-                   (char *)part + PROMPT_BYTES - ARENA_GRANULE, true);
-    arenap_sync_unlock(arena);
     return 0;
 }
 
@@ -851,8 +777,6 @@ arenap_auto_on_close(struct thread *self, struct arena *arena,
         return -1;
     if (!arenap_auto_is_alive(arena))
         return arenap_fail(ESTALE, "the arena is closed");
-    if (!arena->extra->has_prompt && auto_add_prompt(self, arena) != 0)
-        return -1;
     action = arenap_action_make(run, arg);
     if (action == NULL)
         return -1;
@@ -880,14 +804,8 @@ arenap_auto_bytes(const struct arena *arena)
     size_t bytes = CONTROL_BYTES;
 
     arenap_sync_lock(arena);
-    for (void *p = arena->chunks; p != NULL;) {
-        struct chunk_part *chunk = p;
-        struct prompt_part *prompt = p;
-        bool small = (atomic_load(&prompt->tag) & TAG_ARMED) != 0;
-
-        bytes += small ? prompt->head.bytes : chunk->head.bytes;
-        p = small ? prompt->next : chunk->next;
-    }
+    for (const struct part *p = arena->chunks; p != NULL; p = p->next)
+        bytes += p->bytes;
     arenap_sync_unlock(arena);
     return bytes;
 }
@@ -901,13 +819,10 @@ arenap_collected_arena(unsigned block_kind, void *base)
     switch (block_kind) {
     case BLOCK_CHUNK:
     case BLOCK_CHUNK_TRACED:
-        return ((struct chunk_part *)base)->arena;
-    case BLOCK_SMALL:
+        return ((struct part *)base)->arena;
+    case BLOCK_CONTROL:
         tag = atomic_load_explicit(&arena->owner, memory_order_acquire);
-        if ((tag & TAG_ARMED) == 0)
-            return NULL;
-        return (tag & TAG_PART) != 0 ? ((struct prompt_part *)base)->arena
-                                     : arena;
+        return (tag & TAG_ARMED) != 0 ? arena : NULL;
     case BLOCK_IMPLICIT:
         tag = atomic_load_explicit(&arena->owner, memory_order_acquire);
         return (tag & TAG_ARMED) != 0 ? arena_implicit() : NULL;
@@ -1038,14 +953,9 @@ arenap_implicit_size(const void *ptr, void *base, size_t *size)
 static const char *
 part_room(enum block kind, const void *base)
 {
-    const struct arena *arena = base;
-    uint64_t tag = atomic_load(&arena->owner);
-
-    if (kind != BLOCK_SMALL)
-        return (const char *)base + sizeof(struct chunk_part);
     return (const char *)base
-           + ((tag & TAG_PART) != 0 ? sizeof(struct prompt_part)
-                                    : sizeof(struct control));
+           + (kind == BLOCK_CONTROL ? sizeof(struct control)
+                                    : sizeof(struct part));
 }
 
 /* If a run goes on between start and end, no block is behind its bump. */
@@ -1071,7 +981,7 @@ auto_extent(enum block kind, void *base, size_t size, const char **start,
     extent_cut(*start, end, &arena->bump);
     arenap_sync_lock(arena);
     if (((struct control *)arena)->guests == base)
-        extent_cut(*start, end, &((struct chunk_part *)base)->bump);
+        extent_cut(*start, end, &((struct part *)base)->bump);
     arenap_sync_unlock(arena);
     return true;
 }
@@ -1083,7 +993,7 @@ arenap_collected_extent(enum block kind, void *base, size_t size,
     struct implicit *block = base;
 
     switch (kind) {
-    case BLOCK_SMALL:
+    case BLOCK_CONTROL:
     case BLOCK_CHUNK:
     case BLOCK_CHUNK_TRACED:
         if (!auto_extent(kind, base, size, start, end))

@@ -10,13 +10,11 @@
  * The thread that opened an arena allocates from it without a lock; others
  * share a part, under one.
  *
- * Each carries its own account, settled when the collector finds it dead: a
- * control that is reported late, as small blocks can be, holds no budget but
- * its own few bytes.
+ * Each carries its own account, settled when the collector finds it dead.
  *
  * An arena with a name, a limit or actions has an extra, malloc'd and shared
  * by its parts.  With actions the parts answer "not yet" to the collector
- * until they have run; and one part is of a size that is reported promptly.
+ * until they have run.
  */
 #ifndef ARENA_LIB_COLLECTED_H
 #define ARENA_LIB_COLLECTED_H
@@ -121,7 +119,7 @@ void arenap_collected_dead(unsigned pool, size_t *reserved, size_t *requested,
 /* Called by the collector for each dead block, under its lock or in several
  * threads at once: they take no lock and touch no other block.  Nonzero:
  * not yet. */
-int arenap_collected_small_dead(void *block);
+int arenap_collected_control_dead(void *block);
 int arenap_collected_chunk_dead(void *block);
 int arenap_collected_implicit_dead(void *block);
 

@@ -5,7 +5,7 @@
  * do not depend on the settings of a host program that uses the collector
  * too.  No setting of the process is changed; hooks are chained.
  *
- *   BLOCK_SMALL, _IMPLICIT, _BUFFER  swept within the collection that finds
+ *   BLOCK_CONTROL, _IMPLICIT, _BUFFER  swept within the collection that finds
  *       them dead, for their kind asks to be marked from (mark_from_all = 1).
  *       Bit 3 of word 0 says that the block is in use: links of free lists
  *       are multiples of 16, and the collector marks from blocks with bits 0
@@ -454,8 +454,8 @@ kinds_make(void)
 {
     const GC_word word = sizeof(void *);
 
-    collector.kind[BLOCK_SMALL] = kind_make(
-        GC_DS_LENGTH | 3 * word, 0, 1, arenap_collected_small_dead, 1);
+    collector.kind[BLOCK_CONTROL] = kind_make(
+        GC_DS_LENGTH | 2 * word, 0, 1, arenap_collected_control_dead, 1);
     collector.kind[BLOCK_CHUNK] = kind_make(
         GC_DS_LENGTH | 2 * word, 0, 0, arenap_collected_chunk_dead, 0);
     collector.kind[BLOCK_CHUNK_TRACED] =
@@ -779,9 +779,12 @@ static void *
 block_get(enum block kind, size_t size)
 {
     bool large = kind == BLOCK_HEAP && size >= SIZECLASS_LAST;
-    void *block = GC_generic_malloc(
-        size, (int)(large ? collector.heap_large : collector.kind[kind]));
+    void *block;
 
+    do
+        block = GC_generic_malloc(
+            size, (int)(large ? collector.heap_large : collector.kind[kind]));
+    while (block != NULL && arenap_collector_is_spare(kind, block, size + 1));
     if (kind == BLOCK_CHUNK && block != NULL)
         memset(block, 0, BLOCK_CHUNK_HEAD);
     return block;
@@ -842,19 +845,17 @@ arenap_collector_alloc_page(enum block kind, size_t bytes)
     return first;
 }
 
-/* Fill a list, and take one. */
-ARENA_COLD static void *
-list_take_slow(struct thread *self, enum block kind, void **list,
-               size_t bytes)
+/* Fill a list. */
+ARENA_COLD static bool
+list_fill(struct thread *self, enum block kind, void **list, size_t bytes)
 {
-    void **block = arenap_collector_alloc_page(kind, bytes);
+    void *first = arenap_collector_alloc_page(kind, bytes);
 
-    if (block == NULL)
-        return arenap_collector_alloc(self, kind, bytes - 1);
+    if (first == NULL)
+        return false;
     lists_refresh(self);
-    *list = *block;
-    *block = NULL;
-    return block;
+    *list = first;
+    return true;
 }
 
 void *
@@ -867,11 +868,14 @@ arenap_collector_alloc_listed(struct thread *self, enum block kind,
     ARENA_ASSERT(kind < BLOCK_LISTED && bytes % ARENA_GRANULE == 0);
     if (ARENA_UNLIKELY(stress || self->late))
         return arenap_collector_alloc(self, kind, bytes - 1);
-    lists_refresh(self);
-    block = arenap_thread_listed(self, kind, bytes);
-    return ARENA_LIKELY(block != NULL)
-               ? block
-               : list_take_slow(self, kind, list, bytes);
+    do {
+        lists_refresh(self);
+        if (ARENA_UNLIKELY(*list == NULL)
+            && !list_fill(self, kind, list, bytes))
+            return arenap_collector_alloc(self, kind, bytes - 1);
+        block = arenap_thread_listed(self, kind, bytes);
+    } while (ARENA_UNLIKELY(block == NULL));
+    return block;
 }
 
 void *

@@ -18,7 +18,7 @@ struct thread;
 /* What our collected blocks are.  Scanned says which words hold pointers. */
 enum block {
     /* Those that come from lists, too: at least word 0. */
-    BLOCK_SMALL,    /* auto: control or prompt part; words 0 to 2 */
+    BLOCK_CONTROL,  /* of an auto arena; words 0 and 1 */
     BLOCK_IMPLICIT, /* word 0, which is no pointer but on a list */
     BLOCK_BUFFER,   /* handles of direct buffers; words 0 and 1 */
     BLOCK_LISTED,
@@ -76,6 +76,19 @@ void *arenap_collector_alloc(struct thread *self, enum block kind,
 #define LIST_LAST ((LIST_CLASSES - 1) * ARENA_GRANULE)
 void *arenap_collector_alloc_listed(struct thread *self, enum block kind,
                                     size_t bytes);
+
+/* The collector does not sweep a page of blocks of which more than 7/8 live:
+ * the dead ones among them would be told of late, or never.  So of a page of
+ * controls the first eighth is never in use. */
+static inline bool
+arenap_collector_is_spare(enum block kind, const void *block, size_t bytes)
+{
+    size_t slots = ARENA_PAGE / bytes;
+
+    return kind == BLOCK_CONTROL
+           && ((uintptr_t)block & (ARENA_PAGE - 1))
+                  < (slots - slots * 7 / 8) * bytes;
+}
 
 /* A zero-filled block that is scanned, and freed by arenap_collector_free
  * alone. */

@@ -310,7 +310,7 @@ arenap_record_base(const void *ptr)
         return NULL;
     kind = arenap_collector_find(ptr, &base, &size);
     switch (kind) {
-    case BLOCK_SMALL:
+    case BLOCK_CONTROL:
     case BLOCK_CHUNK:
     case BLOCK_CHUNK_TRACED:
         return arenap_collected_arena(kind, base);

@@ -148,7 +148,8 @@ arenap_thread_self(void)
     return ARENA_LIKELY(self != NULL) ? self : arenap_thread_bind();
 }
 
-/* A zero-filled block from a list; or NULL.  It is in a register
+/* A zero-filled block from a list; or NULL, for instance if the next one is
+ * spare: there may be more.  It is in a register
  * before the count of collections is read, and with it all that follow, where
  * a collection that begins later finds them. */
 static inline void *
@@ -163,7 +164,9 @@ arenap_thread_listed(struct thread *self, enum block kind, size_t bytes)
         return NULL;
     *list = *block;
     *block = NULL;
-    return block;
+    return ARENA_LIKELY(!arenap_collector_is_spare(kind, block, bytes))
+               ? block
+               : NULL;
 }
 
 /* Start a detached thread that takes no signals but the collector's.  0, or an

@@ -1460,6 +1460,47 @@ START_TEST(test_bulk_half_of_the_empty_arenas_dies)
 }
 END_TEST
 
+static atomic_size_t told;
+
+static void
+tell(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(&told, 1);
+}
+
+static void *
+open_with_action_main(void *arg)
+{
+    for (size_t i = 0; i < HERD; i++) {
+        in_static[i] = arena_auto();
+        if (in_static[i] == NULL || arena_on_close(in_static[i], tell, NULL))
+            return arg;
+    }
+    return NULL;
+}
+
+/* The collector does not sweep a page of which nearly all is live: the few
+ * that die there are told of all the same, and at once. */
+START_TEST(test_bulk_one_of_sixteen_is_told_at_once)
+{
+    size_t dropped = 0;
+
+    atomic_store(&told, 0);
+    ck_assert_ptr_null(run_in_thread(open_with_action_main, ""));
+    collect_times(2);
+    ck_assert_uint_eq(atomic_load(&told), 0);
+    for (size_t i = 0; i < HERD; i += 16, dropped++)
+        in_static[i] = NULL;
+    collect_times(1);
+    expect_nearly_all(atomic_load(&told), dropped);
+    for (size_t i = 0; i < HERD; i++)
+        in_static[i] = NULL;
+    expect_settled(base);
+    expect_nearly_all(atomic_load(&told), HERD);
+}
+END_TEST
+
 /* Memory that was used before comes back zeroed: each build checks that. */
 START_TEST(test_bulk_memory_comes_back_zeroed)
 {
@@ -1548,6 +1589,7 @@ add_reach(Suite *suite)
     tcase_add_test(bulk,
                    test_bulk_half_of_a_thousand_arenas_lives_and_half_dies);
     tcase_add_test(bulk, test_bulk_half_of_the_empty_arenas_dies);
+    tcase_add_test(bulk, test_bulk_one_of_sixteen_is_told_at_once);
     tcase_add_test(bulk, test_bulk_memory_comes_back_zeroed);
     tcase_add_test(bulk, test_bulk_big_memory_comes_back_zeroed);
 }
