@@ -30,16 +30,16 @@ arenap_action_make(void (*run)(void *), void *arg)
     }
     action->run = run;
     action->arg = arg;
-    action->scanned = scanned;
+    action->place = scanned ? ACTION_SCANNED : ACTION_MALLOCED;
     return action;
 }
 
 void
 arenap_action_free(struct action *action)
 {
-    if (action->scanned)
+    if (action->place == ACTION_SCANNED)
         arenap_collector_free_traced(action);
-    else
+    else if (action->place == ACTION_MALLOCED)
         free(action);
 }
 

@@ -19,21 +19,25 @@
 #include "roots.h"
 #include "thread.h"
 
+/* A collection pushes while the thread runs what it has pushed: each has a
+ * line of its own. */
+#define LINE __attribute__((aligned(64)))
+
 static struct {
     /* Pushed by anybody, newest first; only ever taken as a whole. */
-    _Atomic(struct pending *) stack;
+    LINE _Atomic(struct pending *) stack;
     _Atomic uint32_t pushed; /* nodes so far; wraps */
-    _Atomic uint32_t done;   /* nodes that have run, in the order pushed */
-    _Atomic uint32_t freeing; /* of those, how many retained memory */
     _Atomic uint32_t wake;   /* changes when there is something to do */
     _Atomic bool asleep;     /* the thread must be woken, by one of all */
-    _Atomic uint32_t drainers; /* threads that wait for done to get on */
-    _Atomic uint32_t goal;   /* nearest value of done that one waits for;
-                              * changes under the lock */
-    _Atomic bool running;    /* the thread exists */
-    uint32_t woken;          /* wake, when this process was forked */
-    _Atomic uint32_t relieved; /* threads whose action goes on beside it */
-    pthread_mutex_t lock; /* of the queue, the goal, and of starting */
+    LINE _Atomic uint32_t done; /* nodes that have run, in the order pushed */
+    _Atomic uint32_t freeing;   /* of those, how many retained memory */
+    _Atomic uint32_t drainers;  /* threads that wait for done to get on */
+    _Atomic uint32_t goal;      /* nearest value of done that one waits for;
+                                 * changes under the lock */
+    _Atomic bool running;       /* the thread exists */
+    uint32_t woken;             /* wake, when this process was forked */
+    _Atomic uint32_t relieved;  /* threads whose action goes on beside it */
+    pthread_mutex_t lock;       /* of the queue, the goal, and of starting */
     struct pending *first, **last;
 } cleaner = {.lock = PTHREAD_MUTEX_INITIALIZER, .last = &cleaner.first};
 
@@ -60,7 +64,9 @@ arenap_cleaner_push_all(struct pending *newest, struct pending *oldest,
     do
         oldest->next = head;
     while (!atomic_compare_exchange_weak(&cleaner.stack, &head, newest));
-    arenap_cleaner_kick();
+    /* Who pushed the first one kicks, or has. */
+    if (head == NULL)
+        arenap_cleaner_kick();
 }
 
 void

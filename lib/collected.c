@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "budget.h"
@@ -13,6 +12,7 @@
 #include "collector.h"
 #include "credit.h"
 #include "error.h"
+#include "extra.h"
 #include "internal.h"
 #include "lifecycle.h"
 #include "os.h"
@@ -182,20 +182,7 @@ block_make(struct thread *self, enum block kind, size_t bytes)
     return block_take(self, kind, bytes - SLOP, bytes, bytes, 0);
 }
 
-/* --- Auto arenas: extras and parts --- */
-
-struct arena_extra {
-    struct pending node; /* must be first: pushed when the arena is dead */
-    _Atomic uint32_t parts; /* that point here, the control among them */
-    _Atomic bool reported;  /* pushed */
-    _Atomic bool retained;  /* it has actions that have not run */
-    _Atomic bool acting;    /* they run, or ran: the arena is closed */
-    uintptr_t hidden; /* the arena, turned around: nothing is kept by this */
-    struct action *actions;
-    size_t limit;    /* 0: none */
-    _Atomic size_t reserved;
-    char name[];
-};
+/* --- Auto arenas: controls and parts --- */
 
 /* A part, a chunk of the collector's, which sees words 0 and 1. */
 struct part {
@@ -224,57 +211,6 @@ _Static_assert(offsetof(struct arena, chunks) == sizeof(void *),
                "the ring goes through word 1 of the control");
 _Static_assert(offsetof(struct arena, owner) == 0, "the tag is word 0");
 
-/* Run the actions of a dead arena; the cleaner's thread. */
-static void
-extra_run(struct pending *node)
-{
-    struct arena_extra *extra = (struct arena_extra *)node;
-    struct action *actions = extra->actions;
-    struct arena *arena = (struct arena *)~extra->hidden;
-
-    atomic_store(&extra->acting, true);
-    atomic_store(&arena->epoch, 0); /* no segment is of that one */
-    extra->actions = NULL;
-    arenap_actions_run(arenap_thread_self(), actions, NULL);
-    /* The next collection frees the parts; the last of them frees this. */
-    atomic_store(&extra->retained, false);
-}
-
-/* One of its parts is found dead.  True: it must stay for now. */
-static bool
-extra_dead(struct arena_extra *extra)
-{
-    if (extra == NULL || !atomic_load(&extra->retained))
-        return false;
-    if (!atomic_exchange(&extra->reported, true))
-        arenap_cleaner_push(&extra->node);
-    return true;
-}
-
-static void
-extra_leave(struct arena_extra *extra)
-{
-    if (extra != NULL && atomic_fetch_sub(&extra->parts, 1) == 1)
-        free(extra);
-}
-
-static struct arena_extra *
-extra_make(const char *name, size_t limit)
-{
-    size_t length = name != NULL ? strlen(name) : 0;
-    struct arena_extra *extra = malloc(sizeof *extra + length + 1);
-
-    if (extra == NULL) {
-        arenap_fail_system(sizeof *extra + length + 1);
-        return NULL;
-    }
-    *extra = (struct arena_extra){
-        .node.run = extra_run, .node.retains = true, .limit = limit};
-    atomic_store(&extra->parts, 1);
-    memcpy(extra->name, name != NULL ? name : "", length + 1);
-    return extra;
-}
-
 /* --- Auto arenas: death --- */
 
 int
@@ -285,10 +221,10 @@ arenap_collected_chunk_dead(void *block)
 
     if (bytes == 0)
         return 0;
-    if (extra_dead(part->extra))
+    if (arenap_extra_dead(part->extra))
         return 1;
     part->bytes = 0;
-    extra_leave(part->extra);
+    arenap_extra_leave(part->extra);
     part->extra = NULL;
     settle(ARENA_AUTO, bytes, part->asked, 0);
     return 0;
@@ -302,10 +238,10 @@ arenap_collected_control_dead(void *block)
 
     if ((tag & TAG_ARMED) == 0)
         return 0; /* a free slot */
-    if (extra_dead(arena->extra))
+    if (arenap_extra_dead(arena->extra))
         return 1;
     atomic_store_explicit(&arena->owner, 0, memory_order_relaxed);
-    extra_leave(arena->extra);
+    arenap_extra_leave(arena->extra);
     arena->extra = NULL;
     settle(ARENA_AUTO, CONTROL_BYTES, (size_t)arena->tally, 1);
     return 0;
@@ -377,39 +313,20 @@ arenap_auto_open(struct thread *self, const arena_options_t *options)
     struct control *control;
 
     if (options->name != NULL || options->limit != 0) {
-        extra = extra_make(options->name, options->limit);
+        extra = arenap_extra_make(self, options->name, options->limit);
         if (extra == NULL)
             return NULL;
         atomic_store(&extra->reserved, CONTROL_BYTES);
     }
     control = block_make(self, BLOCK_CONTROL, CONTROL_BYTES);
     if (control == NULL) {
-        free(extra);
+        arenap_extra_leave(extra);
         return NULL;
     }
     return control_arm(self, control, options->flags, extra);
 }
 
 /* --- Auto arenas: growing --- */
-
-static bool
-extra_take(struct arena_extra *extra, size_t bytes)
-{
-    size_t held;
-
-    if (extra == NULL)
-        return true;
-    held = atomic_fetch_add(&extra->reserved, bytes);
-    if (extra->limit == 0
-        || (held <= extra->limit && bytes <= extra->limit - held))
-        return true;
-    atomic_fetch_sub(&extra->reserved, bytes);
-    arenap_fail(ENOMEM,
-                "cannot take %zu bytes for the arena (held: %zu, its limit: "
-                "%zu)",
-                bytes, held, extra->limit);
-    return false;
-}
 
 /* Make a part; not linked. */
 static void *
@@ -419,11 +336,11 @@ part_make(struct thread *self, struct arena *arena, enum block kind,
     struct arena_extra *extra = arena->extra;
     void *part;
 
-    if (!extra_take(extra, bytes))
+    if (!arenap_extra_take(extra, bytes))
         return NULL;
     part = block_make(self, kind, bytes);
-    if (part == NULL && extra != NULL)
-        atomic_fetch_sub(&extra->reserved, bytes);
+    if (part == NULL)
+        arenap_extra_give(extra, bytes);
     return part;
 }
 
@@ -734,9 +651,9 @@ arenap_auto_resize(struct arena *arena, char *block, size_t old_size,
 
 /* Give an arena an extra, and all its parts. */
 static int
-auto_extend(struct arena *arena)
+auto_extend(struct thread *self, struct arena *arena)
 {
-    struct arena_extra *extra = extra_make(NULL, 0);
+    struct arena_extra *extra = arenap_extra_make(self, NULL, 0);
     size_t bytes = CONTROL_BYTES;
     uint32_t parts = 1;
 
@@ -755,7 +672,7 @@ auto_extend(struct arena *arena)
         extra = NULL;
     }
     arenap_sync_unlock(arena);
-    free(extra); /* another thread was faster */
+    arenap_extra_leave(extra); /* another thread was faster */
     return 0;
 }
 
@@ -764,20 +681,21 @@ arenap_auto_on_close(struct thread *self, struct arena *arena,
                      void (*run)(void *), void *arg)
 {
     struct action *action;
-    void *base;
+    void *base = NULL;
     size_t size;
-    enum block kind = arenap_collector_find(arg, &base, &size);
+    enum block kind = arg != NULL ? arenap_collector_find(arg, &base, &size)
+                                  : BLOCK_NONE;
 
     if (kind != BLOCK_NONE && arenap_collected_arena(kind, base) == arena)
         return arenap_fail(EINVAL, "the argument points into the arena, "
                                    "which would never die");
     if (arenap_collector_attach(self) != 0 || arenap_cleaner_start() != 0)
         return -1;
-    if (arena->extra == NULL && auto_extend(arena) != 0)
+    if (arena->extra == NULL && auto_extend(self, arena) != 0)
         return -1;
     if (!arenap_auto_is_alive(arena))
         return arenap_fail(ESTALE, "the arena is closed");
-    action = arenap_action_make(run, arg);
+    action = arenap_extra_action(arena->extra, run, arg, base != NULL);
     if (action == NULL)
         return -1;
     arenap_sync_lock(arena);
@@ -795,7 +713,9 @@ arenap_auto_on_close(struct thread *self, struct arena *arena,
 const char *
 arenap_auto_name(const struct arena *arena)
 {
-    return arena->extra != NULL ? arena->extra->name : "";
+    return arena->extra != NULL && arena->extra->name != NULL
+               ? arena->extra->name
+               : "";
 }
 
 size_t

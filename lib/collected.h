@@ -12,9 +12,8 @@
  *
  * Each carries its own account, settled when the collector finds it dead.
  *
- * An arena with a name, a limit or actions has an extra, malloc'd and shared
- * by its parts.  With actions the parts answer "not yet" to the collector
- * until they have run.
+ * An arena with a name, a limit or actions has an extra, which its parts
+ * share; see extra.h.
  */
 #ifndef ARENA_LIB_COLLECTED_H
 #define ARENA_LIB_COLLECTED_H

@@ -36,7 +36,7 @@
  *   close.c      closing, with children; lifecycle.h is the header of these
  *   reset.c      reset, marks, rewind
  *   cursor.c     runs of confined arenas that programs carve up themselves
- *   action.c     close actions
+ *   action.c     close actions; extra.c: those of auto arenas, and more
  *   hold.c       acquire, release, adopt
  *   chunk.c      chunks of explicit kinds and each thread's cache of them;
  *                stock.c: large ones, kept for all threads; ager.c: a thread

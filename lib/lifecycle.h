@@ -16,13 +16,16 @@
 
 /* --- action.c --- */
 
-/* A registered close action.  In memory that the collector scans, once it
- * runs, so that arg is kept. */
+/* Where an action is: in memory that the collector scans, once it runs, so
+ * that arg is kept; else in memory from malloc, or inside of something. */
+enum action_place { ACTION_SCANNED, ACTION_MALLOCED, ACTION_LODGED };
+
+/* A registered close action. */
 struct action {
     struct action *next;
     void (*run)(void *);
     void *arg;
-    bool scanned;
+    enum action_place place;
 };
 
 /* NULL with errno set. */

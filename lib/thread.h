@@ -83,6 +83,8 @@ struct thread {
     uint64_t list_cycle; /* collections by then */
     struct credit credit;
     uint64_t auto_epoch; /* the next of those that it has; collected.c */
+    struct arena_extra *extras; /* free ones; see extra.h */
+    uint32_t extras_count;
     bool kept; /* known to the collector until it says otherwise */
     struct bins bins;    /* free heap blocks at hand */
     struct piece piece[THREAD_PIECES];
