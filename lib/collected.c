@@ -34,8 +34,14 @@
 /* A control has room for 5 granules of the user's. */
 #define CONTROL_BYTES ((size_t)176)
 
+/* Parts: each twice as large as the one before, up to PART_DOUBLED of these
+ * steps; then every PART_REPEAT times.  So of a large arena at most a fifth is
+ * not in use yet, and the collector has few parts to look at.  Beyond
+ * PART_LAST it finds memory less easily. */
 #define PART_FIRST (2 * ARENA_PAGE)
-#define PART_LAST (16 * ARENA_PAGE)
+#define PART_LAST (60 * ARENA_PAGE)
+#define PART_DOUBLED 3
+#define PART_REPEAT 8
 
 /* Of a chunk so much is cleared at a time. */
 #define CLEAN_STEP ((size_t)1024)
@@ -360,13 +366,26 @@ part_link(struct thread *self, struct arena *arena, struct part *part,
     __atomic_store_n(&arena->chunks, part, __ATOMIC_RELEASE);
 }
 
-/* Bytes of the next part, for a block that needs so many. */
+/* Bytes of the next part, after so many steps. */
+static size_t
+part_next(unsigned growth)
+{
+    unsigned doubled = growth <= PART_DOUBLED
+                           ? growth
+                           : PART_DOUBLED
+                                 + (growth - PART_DOUBLED) / PART_REPEAT;
+    size_t bytes = PART_FIRST << doubled;
+
+    return bytes < PART_LAST ? bytes : PART_LAST;
+}
+
+/* The same, for a block that needs so many. */
 static size_t
 part_bytes(struct arena *arena, size_t need)
 {
     size_t own = arenap_round_up(
         need + sizeof(struct part) + ARENA_GRANULE, ARENA_PAGE);
-    size_t next = PART_FIRST << arena->growth;
+    size_t next = part_next(arena->growth);
 
     if (own > next / 2)
         return own > PART_FIRST ? own : PART_FIRST;
@@ -481,7 +500,7 @@ guest_alloc(struct arena *arena, size_t size, size_t align, bool zero)
 static void
 growth_advance(struct arena *arena)
 {
-    if (PART_FIRST << arena->growth < PART_LAST)
+    if (part_next(arena->growth) < PART_LAST)
         arena->growth++;
 }
 
