@@ -169,10 +169,15 @@ slab_add(void)
 
 /* --- The table of referents --- */
 
+/* Pages are scattered.  Blocks of one page have places side by side: who makes
+ * many of them finds the next place in its cache. */
 static record_t **
 table_place(record_t **table, size_t size, uintptr_t hidden)
 {
-    return &table[(hidden >> 4) * 0x9E3779B97F4A7C15u >> 20 & (size - 1)];
+    size_t page = (hidden / ARENA_PAGE) * 0x9E3779B97F4A7C15u >> 20;
+    size_t granule = hidden % ARENA_PAGE / ARENA_GRANULE;
+
+    return &table[(page + granule) & (size - 1)];
 }
 
 static void
@@ -185,12 +190,23 @@ table_link(record_t **place, record_t *record)
     *place = record;
 }
 
+/* Under the lock, as all that changes it. */
+static void
+watched_add(size_t n)
+{
+    atomic_store_explicit(
+        &arenap_phantom_watched,
+        atomic_load_explicit(&arenap_phantom_watched, memory_order_relaxed)
+            + n,
+        memory_order_release);
+}
+
 static void
 table_add(record_t *record, uintptr_t hidden)
 {
     record->referent = hidden;
     table_link(table_place(records.table, records.size, hidden), record);
-    atomic_fetch_add(&arenap_phantom_watched, 1);
+    watched_add(1);
 }
 
 static void
@@ -202,7 +218,7 @@ table_remove(record_t *record)
     if (record->same != NULL)
         record->same->place = record->place;
     record->referent = 0;
-    atomic_fetch_sub(&arenap_phantom_watched, 1);
+    watched_add((size_t)0 - 1);
 }
 
 /* The oldest of a place comes last, as before. */
