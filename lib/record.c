@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +40,6 @@ struct slab {
 enum witness { WITNESS_NONE, WITNESS_WANTED, WITNESS_ALIVE };
 
 static struct {
-    pthread_mutex_t lock;
     record_t *unused; /* linked by next */
     _Atomic(struct slab *) first;
     struct slab *last;
@@ -54,21 +52,11 @@ static struct {
     _Atomic bool collecting;   /* one has begun since */
     _Atomic uint8_t witness;   /* enum witness */
     _Atomic uintptr_t batch;   /* of witnesses, the last; their first word */
-} records = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} records;
 
 _Atomic size_t arenap_phantom_watched;
 
-void
-arenap_record_lock(void)
-{
-    pthread_mutex_lock(&records.lock);
-}
-
-void
-arenap_record_unlock(void)
-{
-    pthread_mutex_unlock(&records.lock);
-}
+struct stripe arenap_record_stripe;
 
 /* --- Slabs --- */
 

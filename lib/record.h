@@ -19,6 +19,7 @@
 #include "../include/arena/phantom.h"
 #include "cleaner.h"
 #include "internal.h"
+#include "sync.h"
 
 struct slab;
 struct thread;
@@ -56,8 +57,19 @@ struct arena_phantom {
 typedef struct arena_phantom record_t;
 
 /* The lock of all records and queues. */
-void arenap_record_lock(void);
-void arenap_record_unlock(void);
+extern ARENA_HIDDEN struct stripe arenap_record_stripe;
+
+static inline void
+arenap_record_lock(void)
+{
+    arenap_stripe_lock(&arenap_record_stripe);
+}
+
+static inline void
+arenap_record_unlock(void)
+{
+    arenap_stripe_unlock(&arenap_record_stripe);
+}
 
 /* --- Without the lock --- */
 
