@@ -17,6 +17,7 @@
 #include "payload.h"
 #include "phantom.h"
 #include "roots.h"
+#include "sync.h"
 #include "thread.h"
 
 /* A collection pushes while the thread runs what it has pushed: each has a
@@ -37,9 +38,9 @@ static struct {
     _Atomic bool running;       /* the thread exists */
     uint32_t woken;             /* wake, when this process was forked */
     _Atomic uint32_t relieved;  /* threads whose action goes on beside it */
-    pthread_mutex_t lock;       /* of the queue, the goal, and of starting */
+    struct stripe lock;         /* of the queue, the goal, and of starting */
     struct pending *first, **last;
-} cleaner = {.lock = PTHREAD_MUTEX_INITIALIZER, .last = &cleaner.first};
+} cleaner = {.last = &cleaner.first};
 
 _Atomic bool arenap_cleaner_lost;
 
@@ -108,7 +109,7 @@ queue_take(void)
 {
     struct pending *node;
 
-    pthread_mutex_lock(&cleaner.lock);
+    arenap_stripe_lock(&cleaner.lock);
     if (cleaner.first == NULL)
         queue_fill();
     node = cleaner.first;
@@ -117,7 +118,7 @@ queue_take(void)
         if (cleaner.first == NULL)
             cleaner.last = &cleaner.first;
     }
-    pthread_mutex_unlock(&cleaner.lock);
+    arenap_stripe_unlock(&cleaner.lock);
     return node;
 }
 
@@ -202,14 +203,14 @@ arenap_cleaner_relieve(void)
     if (self == NULL || !self->is_cleaner || relieved == RELIEVED_MOST
         || arenap_cleaner_pending() <= relieved + 1)
         return;
-    pthread_mutex_lock(&cleaner.lock);
+    arenap_stripe_lock(&cleaner.lock);
     /* First: who drains must not miss it when the other one is done. */
     atomic_fetch_add(&cleaner.relieved, 1);
     self->relieved = arenap_thread_spawn(cleaner_main) == 0;
     self->is_cleaner = !self->relieved;
     if (!self->relieved)
         atomic_fetch_sub(&cleaner.relieved, 1);
-    pthread_mutex_unlock(&cleaner.lock);
+    arenap_stripe_unlock(&cleaner.lock);
 }
 
 int
@@ -219,12 +220,12 @@ arenap_cleaner_start(void)
 
     if (atomic_load(&cleaner.running))
         return 0;
-    pthread_mutex_lock(&cleaner.lock);
+    arenap_stripe_lock(&cleaner.lock);
     if (!atomic_load(&cleaner.running)) {
         error = arenap_thread_spawn(cleaner_main);
         atomic_store(&cleaner.running, error == 0);
     }
-    pthread_mutex_unlock(&cleaner.lock);
+    arenap_stripe_unlock(&cleaner.lock);
     if (error != 0)
         return arenap_fail(ENOMEM, "the system refused a cleaner thread");
     return 0;
@@ -254,14 +255,14 @@ drain_look(uint32_t goal)
     uint32_t done, nearest;
     bool waits, reached;
 
-    pthread_mutex_lock(&cleaner.lock);
+    arenap_stripe_lock(&cleaner.lock);
     done = atomic_load(&cleaner.done);
     nearest = atomic_load(&cleaner.goal);
     waits = is_before(done, goal);
     reached = !is_before(done, nearest);
     if (waits && (reached || is_before(goal, nearest)))
         atomic_store(&cleaner.goal, goal);
-    pthread_mutex_unlock(&cleaner.lock);
+    arenap_stripe_unlock(&cleaner.lock);
     if (waits && reached && atomic_load(&cleaner.drainers) > 1)
         arenap_os_wake(&cleaner.done, INT32_MAX);
     return done;
@@ -372,13 +373,13 @@ void
 arenap_cleaner_fork_prepare(void)
 {
     pthread_mutex_lock(&collection.lock);
-    pthread_mutex_lock(&cleaner.lock);
+    arenap_stripe_lock(&cleaner.lock);
 }
 
 void
 arenap_cleaner_fork_done(void)
 {
-    pthread_mutex_unlock(&cleaner.lock);
+    arenap_stripe_unlock(&cleaner.lock);
     pthread_mutex_unlock(&collection.lock);
 }
 

@@ -668,63 +668,97 @@ arenap_auto_resize(struct arena *arena, char *block, size_t old_size,
 
 /* --- Auto arenas: actions --- */
 
-/* Give an arena an extra, and all its parts. */
-static int
-auto_extend(struct thread *self, struct arena *arena)
+/* Under the lock: give an arena an extra, and all its parts. */
+static void
+auto_extend(struct arena *arena, struct arena_extra *extra)
 {
-    struct arena_extra *extra = arenap_extra_make(self, NULL, 0);
     size_t bytes = CONTROL_BYTES;
     uint32_t parts = 1;
 
-    if (extra == NULL)
-        return -1;
+    for (struct part *p = arena->chunks; p != NULL; p = p->next) {
+        p->extra = extra;
+        bytes += p->bytes;
+        parts++;
+    }
+    atomic_store_explicit(&extra->parts, parts, memory_order_relaxed);
+    atomic_store_explicit(&extra->reserved, bytes, memory_order_relaxed);
+    __atomic_store_n(&arena->extra, extra, __ATOMIC_RELEASE);
+}
+
+/* Register an action with an extra: the arena's, or a new one that becomes the
+ * arena's.  action is NULL if the extra has room for one.  False: another
+ * thread was faster. */
+static bool
+auto_register(struct arena *arena, struct arena_extra *extra,
+              struct action *action, void (*run)(void *), void *arg)
+{
+    bool done;
+
     arenap_sync_lock(arena);
-    if (arena->extra == NULL) {
-        for (struct part *p = arena->chunks; p != NULL; p = p->next) {
-            p->extra = extra;
-            bytes += p->bytes;
-            parts++;
-        }
-        atomic_store(&extra->parts, parts);
-        atomic_store(&extra->reserved, bytes);
-        __atomic_store_n(&arena->extra, extra, __ATOMIC_RELEASE);
-        extra = NULL;
+    done = arena->extra == NULL || arena->extra == extra;
+    if (done && action == NULL)
+        done = (action = arenap_extra_lodge(extra, run, arg)) != NULL;
+    if (done) {
+        if (arena->extra == NULL)
+            auto_extend(arena, extra);
+        action->next = extra->actions;
+        extra->actions = action;
+        extra->hidden = ~(uintptr_t)arena;
+        atomic_store_explicit(&extra->retained, true, memory_order_release);
     }
     arenap_sync_unlock(arena);
-    arenap_extra_leave(extra); /* another thread was faster */
-    return 0;
+    return done;
+}
+
+/* 1: done; 0: another thread was faster, try again; -1 with errno set. */
+static int
+auto_on_close(struct thread *self, struct arena *arena, void (*run)(void *),
+              void *arg, bool scanned)
+{
+    struct arena_extra *extra =
+        __atomic_load_n(&arena->extra, __ATOMIC_ACQUIRE);
+    struct action *action = NULL;
+    bool fresh = extra == NULL, done;
+
+    if (!arenap_auto_is_alive(arena))
+        return arenap_fail(ESTALE, "the arena is closed");
+    if (fresh && (extra = arenap_extra_make(self, NULL, 0)) == NULL)
+        return -1;
+    if (scanned || !arenap_extra_can_lodge(extra)) {
+        action = arenap_action_make(run, arg);
+        if (action == NULL && fresh)
+            arenap_extra_leave(extra);
+        if (action == NULL)
+            return -1;
+    }
+    done = auto_register(arena, extra, action, run, arg);
+    if (!done && action != NULL)
+        arenap_action_free(action);
+    if (!done && fresh)
+        arenap_extra_leave(extra);
+    return done;
 }
 
 int
 arenap_auto_on_close(struct thread *self, struct arena *arena,
                      void (*run)(void *), void *arg)
 {
-    struct action *action;
     void *base = NULL;
     size_t size;
     enum block kind = arg != NULL ? arenap_collector_find(arg, &base, &size)
                                   : BLOCK_NONE;
+    int done;
 
     if (kind != BLOCK_NONE && arenap_collected_arena(kind, base) == arena)
         return arenap_fail(EINVAL, "the argument points into the arena, "
                                    "which would never die");
     if (arenap_collector_attach(self) != 0 || arenap_cleaner_start() != 0)
         return -1;
-    if (arena->extra == NULL && auto_extend(self, arena) != 0)
-        return -1;
-    if (!arenap_auto_is_alive(arena))
-        return arenap_fail(ESTALE, "the arena is closed");
-    action = arenap_extra_action(arena->extra, run, arg, base != NULL);
-    if (action == NULL)
-        return -1;
-    arenap_sync_lock(arena);
-    action->next = arena->extra->actions;
-    arena->extra->actions = action;
-    arena->extra->hidden = ~(uintptr_t)arena;
-    atomic_store(&arena->extra->retained, true);
-    arenap_sync_unlock(arena);
+    do
+        done = auto_on_close(self, arena, run, arg, base != NULL);
+    while (done == 0);
     arena_keep_alive(arena);
-    return 0;
+    return done == 1 ? 0 : -1;
 }
 
 /* --- Auto arenas: asking --- */

@@ -115,7 +115,7 @@ extra_run(struct pending *node)
     struct action *actions = extra->actions;
     struct arena *arena = (struct arena *)~extra->hidden;
 
-    atomic_store(&extra->acting, true);
+    atomic_store_explicit(&extra->acting, true, memory_order_release);
     atomic_store_explicit(&arena->epoch, 0, /* no segment is of that one */
                           memory_order_release);
     extra->actions = NULL;
@@ -172,12 +172,18 @@ arenap_extra_give(struct arena_extra *extra, size_t bytes)
         atomic_fetch_sub(&extra->reserved, bytes);
 }
 
-struct action *
-arenap_extra_action(struct arena_extra *extra, void (*run)(void *), void *arg,
-                    bool scanned)
+bool
+arenap_extra_can_lodge(const struct arena_extra *extra)
 {
-    if (scanned || atomic_exchange(&extra->lodges, true))
-        return arenap_action_make(run, arg);
+    return !atomic_load_explicit(&extra->lodges, memory_order_relaxed);
+}
+
+struct action *
+arenap_extra_lodge(struct arena_extra *extra, void (*run)(void *), void *arg)
+{
+    if (!arenap_extra_can_lodge(extra))
+        return NULL;
+    atomic_store_explicit(&extra->lodges, true, memory_order_relaxed);
     extra->lodging =
         (struct action){.run = run, .arg = arg, .place = ACTION_LODGED};
     return &extra->lodging;

@@ -46,11 +46,11 @@ struct arena_extra *arenap_extra_make(struct thread *self, const char *name,
 bool arenap_extra_take(struct arena_extra *extra, size_t bytes);
 void arenap_extra_give(struct arena_extra *extra, size_t bytes);
 
-/* An action for it; scanned: its argument must be seen by the collector.  NULL
- * with errno set. */
-struct action *arenap_extra_action(struct arena_extra *extra,
-                                   void (*run)(void *), void *arg,
-                                   bool scanned);
+/* It has room for one action whose argument the collector need not see.  That
+ * is taken under the arena's lock; NULL: it has none. */
+bool arenap_extra_can_lodge(const struct arena_extra *extra);
+struct action *arenap_extra_lodge(struct arena_extra *extra,
+                                  void (*run)(void *), void *arg);
 
 /* One of the parts is found dead.  True: it must stay for now.  From inside
  * the collector, as the next one. */
