@@ -319,10 +319,10 @@ arenap_auto_open(struct thread *self, const arena_options_t *options)
     struct control *control;
 
     if (options->name != NULL || options->limit != 0) {
-        extra = arenap_extra_make(self, options->name, options->limit);
+        extra = arenap_extra_make(self, options->name, options->limit,
+                                  CONTROL_BYTES);
         if (extra == NULL)
             return NULL;
-        atomic_store(&extra->reserved, CONTROL_BYTES);
     }
     control = block_make(self, BLOCK_CONTROL, CONTROL_BYTES);
     if (control == NULL) {
@@ -672,37 +672,33 @@ arenap_auto_resize(struct arena *arena, char *block, size_t old_size,
 static void
 auto_extend(struct arena *arena, struct arena_extra *extra)
 {
-    size_t bytes = CONTROL_BYTES;
     uint32_t parts = 1;
 
     for (struct part *p = arena->chunks; p != NULL; p = p->next) {
         p->extra = extra;
-        bytes += p->bytes;
         parts++;
     }
     atomic_store_explicit(&extra->parts, parts, memory_order_relaxed);
-    atomic_store_explicit(&extra->reserved, bytes, memory_order_relaxed);
     __atomic_store_n(&arena->extra, extra, __ATOMIC_RELEASE);
 }
 
-/* Register an action with an extra: the arena's, or a new one that becomes the
- * arena's.  action is NULL if the extra has room for one.  False: another
- * thread was faster. */
+/* Register an action, unless it is NULL, with the arena's extra, or with one
+ * that becomes the arena's.  False: another thread was faster. */
 static bool
 auto_register(struct arena *arena, struct arena_extra *extra,
-              struct action *action, void (*run)(void *), void *arg)
+              struct action *action)
 {
     bool done;
 
     arenap_sync_lock(arena);
-    done = arena->extra == NULL || arena->extra == extra;
-    if (done && action == NULL)
-        done = (action = arenap_extra_lodge(extra, run, arg)) != NULL;
+    if (arena->extra == NULL)
+        auto_extend(arena, extra);
+    done = arena->extra == extra;
     if (done) {
-        if (arena->extra == NULL)
-            auto_extend(arena, extra);
-        action->next = extra->actions;
-        extra->actions = action;
+        if (action != NULL) {
+            action->next = extra->actions;
+            extra->actions = action;
+        }
         extra->hidden = ~(uintptr_t)arena;
         atomic_store_explicit(&extra->retained, true, memory_order_release);
     }
@@ -722,16 +718,17 @@ auto_on_close(struct thread *self, struct arena *arena, void (*run)(void *),
 
     if (!arenap_auto_is_alive(arena))
         return arenap_fail(ESTALE, "the arena is closed");
-    if (fresh && (extra = arenap_extra_make(self, NULL, 0)) == NULL)
+    if (fresh && (extra = arenap_extra_make_plain(self)) == NULL)
         return -1;
-    if (scanned || !arenap_extra_can_lodge(extra)) {
-        action = arenap_action_make(run, arg);
-        if (action == NULL && fresh)
+    if (fresh && !scanned) {
+        extra->run = run;
+        extra->arg = arg;
+    } else if ((action = arenap_action_make(run, arg)) == NULL) {
+        if (fresh)
             arenap_extra_leave(extra);
-        if (action == NULL)
-            return -1;
+        return -1;
     }
-    done = auto_register(arena, extra, action, run, arg);
+    done = auto_register(arena, extra, action);
     if (!done && action != NULL)
         arenap_action_free(action);
     if (!done && fresh)
@@ -766,9 +763,7 @@ arenap_auto_on_close(struct thread *self, struct arena *arena,
 const char *
 arenap_auto_name(const struct arena *arena)
 {
-    return arena->extra != NULL && arena->extra->name != NULL
-               ? arena->extra->name
-               : "";
+    return arenap_extra_name(arena->extra);
 }
 
 size_t

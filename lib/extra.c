@@ -90,7 +90,7 @@ extra_free(struct arena_extra *extra)
 {
     struct thread *self = arenap_tls.record;
 
-    if (ARENA_UNLIKELY(extra->name != NULL))
+    if (ARENA_UNLIKELY(extra->is_told))
         free(extra->name);
     if (ARENA_UNLIKELY(self == NULL)) {
         extra->node.next = NULL;
@@ -107,43 +107,92 @@ extra_free(struct arena_extra *extra)
 
 /* --- An arena's --- */
 
+/* The first that was registered comes last. */
+static void
+extra_act(struct arena_extra *extra)
+{
+    struct action first = {.run = extra->run, .arg = extra->arg,
+                           .place = ACTION_LODGED};
+    struct action *actions = extra->actions, **end = &actions;
+
+    extra->actions = NULL;
+    if (first.run != NULL) {
+        while (*end != NULL)
+            end = &(*end)->next;
+        *end = &first;
+    }
+    arenap_actions_run(arenap_thread_self(), actions, NULL);
+}
+
 /* Run the actions of a dead arena; the cleaner's thread. */
 static void
 extra_run(struct pending *node)
 {
     struct arena_extra *extra = (struct arena_extra *)node;
-    struct action *actions = extra->actions;
     struct arena *arena = (struct arena *)~extra->hidden;
 
     atomic_store_explicit(&extra->acting, true, memory_order_release);
     atomic_store_explicit(&arena->epoch, 0, /* no segment is of that one */
                           memory_order_release);
-    extra->actions = NULL;
-    arenap_actions_run(arenap_thread_self(), actions, NULL);
+    extra_act(extra);
     /* The next collection frees the parts; the last of them frees this. */
     atomic_store_explicit(&extra->retained, false, memory_order_release);
 }
 
-struct arena_extra *
-arenap_extra_make(struct thread *self, const char *name, size_t limit)
+static struct arena_extra *
+extra_take(struct thread *self)
 {
-    char *copy = name != NULL && name[0] != '\0' ? strdup(name) : NULL;
     struct arena_extra *extra;
 
-    if ((name != NULL && name[0] != '\0' && copy == NULL)
-        || (self->extras == NULL && !extras_fill(self))) {
-        free(copy);
+    if (self->extras == NULL && !extras_fill(self)) {
         arenap_fail_system(sizeof *extra);
         return NULL;
     }
     extra = self->extras;
     self->extras = next_free(extra);
     self->extras_count--;
-    *extra = (struct arena_extra){.node = {NULL, extra_run, true},
-                                  .limit = limit,
-                                  .name = copy};
+    extra->node = (struct pending){NULL, extra_run, true};
+    extra->actions = NULL;
+    extra->run = NULL;
+    atomic_store_explicit(&extra->reported, false, memory_order_relaxed);
+    atomic_store_explicit(&extra->retained, false, memory_order_relaxed);
+    atomic_store_explicit(&extra->acting, false, memory_order_relaxed);
     atomic_store_explicit(&extra->parts, 1, memory_order_relaxed);
+    extra->is_told = false;
     return extra;
+}
+
+struct arena_extra *
+arenap_extra_make(struct thread *self, const char *name, size_t limit,
+                  size_t reserved)
+{
+    struct arena_extra *extra = extra_take(self);
+
+    if (extra == NULL)
+        return NULL;
+    extra->is_told = true;
+    extra->limit = limit;
+    extra->name = name != NULL ? strdup(name) : NULL;
+    atomic_store_explicit(&extra->reserved, reserved, memory_order_relaxed);
+    if (name != NULL && extra->name == NULL) {
+        extra_free(extra);
+        arenap_fail_system(strlen(name) + 1);
+        return NULL;
+    }
+    return extra;
+}
+
+struct arena_extra *
+arenap_extra_make_plain(struct thread *self)
+{
+    return extra_take(self);
+}
+
+const char *
+arenap_extra_name(const struct arena_extra *extra)
+{
+    return extra != NULL && extra->is_told && extra->name != NULL ? extra->name
+                                                                  : "";
 }
 
 bool
@@ -151,11 +200,10 @@ arenap_extra_take(struct arena_extra *extra, size_t bytes)
 {
     size_t held;
 
-    if (extra == NULL)
+    if (extra == NULL || !extra->is_told || extra->limit == 0)
         return true;
     held = atomic_fetch_add(&extra->reserved, bytes);
-    if (extra->limit == 0
-        || (held <= extra->limit && bytes <= extra->limit - held))
+    if (held <= extra->limit && bytes <= extra->limit - held)
         return true;
     atomic_fetch_sub(&extra->reserved, bytes);
     arenap_fail(ENOMEM,
@@ -168,25 +216,8 @@ arenap_extra_take(struct arena_extra *extra, size_t bytes)
 void
 arenap_extra_give(struct arena_extra *extra, size_t bytes)
 {
-    if (extra != NULL)
+    if (extra != NULL && extra->is_told && extra->limit != 0)
         atomic_fetch_sub(&extra->reserved, bytes);
-}
-
-bool
-arenap_extra_can_lodge(const struct arena_extra *extra)
-{
-    return !atomic_load_explicit(&extra->lodges, memory_order_relaxed);
-}
-
-struct action *
-arenap_extra_lodge(struct arena_extra *extra, void (*run)(void *), void *arg)
-{
-    if (!arenap_extra_can_lodge(extra))
-        return NULL;
-    atomic_store_explicit(&extra->lodges, true, memory_order_relaxed);
-    extra->lodging =
-        (struct action){.run = run, .arg = arg, .place = ACTION_LODGED};
-    return &extra->lodging;
 }
 
 bool

@@ -25,32 +25,36 @@ struct arena_extra {
         uintptr_t hidden; /* the arena, turned around: this keeps nothing */
         struct arena_extra *batch; /* free: the next list */
     };
-    struct action *actions;
+    struct action *actions; /* but the first that was registered, if that is */
+    void (*run)(void *);    /* this, unless NULL; */
+    void *arg;              /* what the collector need not see */
     _Atomic uint32_t parts; /* that point here, the control among them */
     _Atomic bool reported;  /* pushed */
     _Atomic bool retained;  /* it has actions that have not run */
     _Atomic bool acting;    /* they run, or ran: the arena is closed */
-    _Atomic bool lodges;    /* lodging is in use */
-    struct action lodging;  /* for one of them */
+    bool is_told;           /* it has a name or a limit, and what follows */
+    /* --- another line --- */
     _Atomic size_t reserved;
     size_t limit; /* of that; 0: none */
     char *name;   /* malloc'd, or NULL */
 } __attribute__((aligned(64)));
 
-/* One for an arena with one part.  NULL with errno set. */
-struct arena_extra *arenap_extra_make(struct thread *self, const char *name,
-                                      size_t limit);
+_Static_assert(offsetof(struct arena_extra, reserved) == 64,
+               "one line is enough for an action");
 
-/* Take bytes for the arena.  Without an extra there is no limit.  False, with
- * errno set: it would pass its limit. */
+/* One for an arena with one part: for a name, or NULL, and a limit of which so
+ * much is taken already; or for neither.  NULL with errno set. */
+struct arena_extra *arenap_extra_make(struct thread *self, const char *name,
+                                      size_t limit, size_t reserved);
+struct arena_extra *arenap_extra_make_plain(struct thread *self);
+
+/* Its name; "" if it has none.  extra may be NULL, here and below. */
+const char *arenap_extra_name(const struct arena_extra *extra);
+
+/* Take bytes for the arena.  False, with errno set: it would pass its
+ * limit. */
 bool arenap_extra_take(struct arena_extra *extra, size_t bytes);
 void arenap_extra_give(struct arena_extra *extra, size_t bytes);
-
-/* It has room for one action whose argument the collector need not see.  That
- * is taken under the arena's lock; NULL: it has none. */
-bool arenap_extra_can_lodge(const struct arena_extra *extra);
-struct action *arenap_extra_lodge(struct arena_extra *extra,
-                                  void (*run)(void *), void *arg);
 
 /* One of the parts is found dead.  True: it must stay for now.  From inside
  * the collector, as the next one. */
