@@ -240,6 +240,21 @@ START_TEST(test_alloc_blocks_do_not_overlap)
 }
 END_TEST
 
+/* Its parts grow with it, but not far ahead of what is asked for. */
+START_TEST(test_alloc_in_a_large_arena_holds_little_more)
+{
+    arena_t *arena = arena_auto();
+
+    ck_assert_ptr_nonnull(arena);
+    for (size_t asked = KIB; asked <= 8 * MIB; asked += KIB) {
+        ck_assert_ptr_nonnull(arena_alloc(arena, KIB));
+        if (asked >= MIB)
+            ck_assert_uint_le(arena_bytes(arena), asked + asked / 4);
+    }
+    ck_assert_uint_ge(arena_bytes(arena), 8 * MIB);
+}
+END_TEST
+
 START_TEST(test_alloc_copies_and_text)
 {
     arena_t *arena = open_auto();
@@ -1650,6 +1665,7 @@ add_alloc(Suite *suite)
     tcase_add_test(alloc, test_alloc_over_ptrdiff_max_fails_enomem_at_once);
     tcase_add_test(alloc, test_alloc_of_nothing_is_distinct);
     tcase_add_test(alloc, test_alloc_blocks_do_not_overlap);
+    tcase_add_test(alloc, test_alloc_in_a_large_arena_holds_little_more);
     tcase_add_test(alloc, test_alloc_copies_and_text);
     tcase_add_test(alloc, test_resize_keeps_contents_and_zeroes_the_rest);
     tcase_add_test(alloc, test_alloc_by_many_threads_gives_each_its_own);
