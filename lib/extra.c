@@ -240,3 +240,13 @@ arenap_extra_leave(struct arena_extra *extra)
             || atomic_fetch_sub(&extra->parts, 1) == 1))
         extra_free(extra);
 }
+
+void
+arenap_extra_fork_child(void)
+{
+    for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next)
+        if (t != arenap_tls.record) {
+            t->extras = NULL;
+            t->extras_count = 0;
+        }
+}

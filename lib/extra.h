@@ -63,4 +63,8 @@ bool arenap_extra_dead(struct arena_extra *extra);
 /* One part less. */
 void arenap_extra_leave(struct arena_extra *extra);
 
+/* In a child: forget the free ones of threads that it does not have, which
+ * they may have been about to use. */
+void arenap_extra_fork_child(void);
+
 #endif

@@ -17,6 +17,7 @@
 #include "control.h"
 #include "cursor.h"
 #include "explicit.h"
+#include "extra.h"
 #include "handshake.h"
 #include "heap.h"
 #include "internal.h"
@@ -242,6 +243,7 @@ fork_child(void)
     arenap_ager_fork_child();
     arenap_collector_fork_child();
     arenap_phantom_fork_child();
+    arenap_extra_fork_child();
     arenap_heap_fork_child();
     threads.ending = NULL;
     atomic_store(&threads.endings, 0);
