@@ -26,8 +26,14 @@
 #include "internal.h"
 
 /* A program that has a function of libc's name itself defines the new name,
- * too: weak, so that the static library can be linked with it. */
+ * too: so the modules that define them (LEGACY_MODULE) define them weakly, and
+ * the static library can be linked with it.  Others must not refer to them
+ * weakly: that would not fetch a module from the static library. */
+#ifdef LEGACY_MODULE
 #define LEGACY_API ARENA_API __attribute__((weak))
+#else
+#define LEGACY_API ARENA_API
+#endif
 
 /* --- Threads: legacy_threads.c --- */
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../include/arena/heap.h"
+#define LEGACY_MODULE
 #include "legacy.h"
 
 /* Not renamed to heap.h's names at once: a program may have an arena_malloc

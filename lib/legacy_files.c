@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../include/arena/heap.h"
+#define LEGACY_MODULE
 #include "legacy.h"
 
 /* What glibc's headers declare under _FORTIFY_SOURCE only. */

@@ -15,6 +15,7 @@
 #include <sys/auxv.h>
 
 #include "../include/arena/heap.h"
+#define LEGACY_MODULE
 #include "legacy.h"
 
 #define LINE_FIRST 120

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LEGACY_MODULE
 #include "legacy.h"
 
 /* A part of a pattern that libc is about to free or grow: free it here if it

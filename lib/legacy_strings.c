@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../include/arena/heap.h"
+#define LEGACY_MODULE
 #include "legacy.h"
 
 /* What glibc's headers declare under _FORTIFY_SOURCE only. */

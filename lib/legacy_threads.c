@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define LEGACY_MODULE
 #include "legacy.h"
 
 /*

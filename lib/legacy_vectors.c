@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LEGACY_MODULE
 #include "legacy.h"
 
 /* Make a vector of ours libc's, which is about to grow or free it.  Vectors

@@ -21,6 +21,7 @@
 #include <sys/types.h>
 
 #include "../include/arena/heap.h"
+#define LEGACY_MODULE
 #include "legacy.h"
 #include "scope.h"
 
