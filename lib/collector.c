@@ -523,6 +523,12 @@ pages_in_use(void)
     return GC_get_heap_size() - GC_get_free_bytes();
 }
 
+/* The heap grows by this part of itself when a block does not fit.  Left to
+ * itself the collector grows it by as much as may be allocated between two
+ * collections: then large blocks find room at its end, and the places that
+ * others have left stay empty beside them. */
+#define HEAP_GROWTH 16
+
 /* A program that frees what it uses gains nothing by a collection: then the
  * next one is due after twice as many bytes as live, else after two thirds.
  * The collector's lock is held. */
@@ -530,12 +536,13 @@ static void
 pace_event(GC_EventType event)
 {
     static size_t before;
+    size_t live = pages_in_use();
 
     if (event == GC_EVENT_START)
-        before = pages_in_use();
+        before = live;
     else if (event == GC_EVENT_END)
-        GC_set_free_space_divisor(
-            pages_in_use() > before - before / 4 ? 1 : 3);
+        GC_set_min_bytes_allocd(
+            1 + (live > before - before / 4 ? 2 * live : live / 3 * 2));
 }
 
 /* The same. */
@@ -556,6 +563,8 @@ arenap_collector_prepare(int suspend, int restart)
     GC_set_suspend_signal(suspend);
     GC_set_thr_restart_signal(restart);
     collector.paced = getenv("GC_FREE_SPACE_DIVISOR") == NULL;
+    if (collector.paced)
+        GC_set_free_space_divisor(HEAP_GROWTH);
     if (GC_get_on_collection_event() == NULL)
         GC_set_on_collection_event(collection_event);
     collector.heap_first = HEAP_FIRST_UNKNOWING;
