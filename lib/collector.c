@@ -404,26 +404,23 @@ kind_use(enum block kind)
     (void)GC_generic_malloc(1, (int)collector.kind[kind]);
 }
 
-/* From a tile to those beside it in its block; and what it points to. */
+/* From a tile of a block to its first one, and from there to what the block
+ * points to.  A tile that is of no block yet is linked to the next one. */
 static struct GC_ms_entry *
 tile_mark(GC_word *tile, struct GC_ms_entry *top, struct GC_ms_entry *limit,
           GC_word unused)
 {
     uintptr_t at = (uintptr_t)tile, base;
-    size_t size;
+    size_t size = sizeof *tile;
 
     (void)unused;
     if (arenap_slab_find(at, &base, &size)) {
         if (arenap_magazine_is_free((void *)base))
             return top;
         if (at != base)
-            top = GC_mark_and_push((void *)(at - TILE_BYTES), top, limit,
-                                   NULL);
-        if (at + TILE_BYTES != base + size)
-            top = GC_mark_and_push((void *)(at + TILE_BYTES), top, limit,
-                                   NULL);
+            return GC_mark_and_push((void *)base, top, limit, NULL);
     }
-    for (size_t i = 0; i < TILE_BYTES / sizeof *tile; i++)
+    for (size_t i = 0; i < size / sizeof *tile; i++)
         top = GC_MARK_AND_PUSH((void *)tile[i], top, limit,
                                (void **)(tile + i));
     return top;

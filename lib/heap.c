@@ -191,15 +191,18 @@ heap_is_ready(struct thread *self)
            && arenap_collector_attach(self) == 0;
 }
 
-/* A block of a class, when there is none at hand. */
+/* A block of the size's class, when there is none at hand. */
 ARENA_NOINLINE static void *
-heap_alloc_class(struct thread *self, unsigned class)
+heap_alloc_class(struct thread *self, size_t size)
 {
-    size_t bytes = arenap_sizeclass[class].bytes;
-    void *block = arenap_magazine_take(self, class);
+    void *block = arenap_magazine_take(self, arenap_sizeclass_for(size));
+    unsigned class;
+    size_t bytes;
 
     if (ARENA_LIKELY(block != NULL))
         return block;
+    class = arenap_slab_class(size);
+    bytes = arenap_sizeclass[class].bytes;
     if (heap_charge(self, class <= SIZECLASS_SMALL ? ARENA_PAGE : bytes) != 0)
         return NULL;
     block = arenap_magazine_fill(self, class);
@@ -248,7 +251,7 @@ heap_take_slow(size_t size)
     if (ARENA_UNLIKELY(!heap_is_ready(self)))
         return NULL;
     return size <= SIZECLASS_LAST
-               ? heap_alloc_class(self, arenap_sizeclass_for(size))
+               ? heap_alloc_class(self, size)
                : heap_alloc_large(self, size);
 }
 

@@ -453,12 +453,13 @@ arenap_magazine_fill(struct thread *self, unsigned class)
 {
     void *block = NULL;
 
-    if (arenap_sizeclass[class].bytes <= ALLOC_PAGE_LAST
-        && bins_allowed(self) && bin_open(self, class))
+    if (arenap_sizeclass_is_tiled(class)) {
+        if ((block = arenap_slab_alloc(self, class)) != NULL)
+            count_taken(self, class, 1);
+    } else if (arenap_sizeclass[class].bytes <= ALLOC_PAGE_LAST
+               && bins_allowed(self) && bin_open(self, class)) {
         block = fill_page(self, class);
-    else if (arenap_sizeclass_is_tiled(class)
-             && (block = arenap_slab_alloc(self, class)) != NULL)
-        count_taken(self, class, 1);
+    }
     return block != NULL ? block : fill_one(self, class);
 }
 

@@ -4,7 +4,9 @@
  * The collector fills a page with blocks of one size, so the sizes are those
  * that leave little of a page over: every multiple of 16 up to 512, and then
  * what a page can be divided into; from 2048 on tiles (slab.h) and whole
- * pages.
+ * pages.  Between 1024 and 2048 a page has room for three or two: there are
+ * fine classes between these, of tiles, which are used when a program has many
+ * blocks of such a size.
  */
 #ifndef ARENA_LIB_SIZECLASS_H
 #define ARENA_LIB_SIZECLASS_H
@@ -13,8 +15,9 @@
 
 #define SIZECLASS_NONE 0u   /* no class: too large, or another size */
 #define SIZECLASS_SMALL 38u /* classes of less than a page */
+#define SIZECLASS_FINE 5u   /* the fine ones; tiled, like some of: */
 #define SIZECLASS_LARGE 18u /* the others */
-#define SIZECLASSES (1 + SIZECLASS_SMALL + SIZECLASS_LARGE)
+#define SIZECLASSES (1 + SIZECLASS_SMALL + SIZECLASS_FINE + SIZECLASS_LARGE)
 
 #define SIZECLASS_SMALL_LAST ((size_t)2048)
 #define SIZECLASS_STEP ((size_t)512) /* of those that are larger */
@@ -24,11 +27,13 @@ struct sizeclass {
     uint32_t inverse; /* 2^32 / bytes, rounded up; whole pages: 1; tiles: 0,
                        * as they are not told by where in a page they begin */
     uint16_t bytes;
-    uint16_t last; /* where in a page a block can begin at the latest */
+    uint16_t last; /* where in a page a block can begin at the latest; tiles:
+                    * how many pages blocks of the class divide, with no rest
+                    * or one of some tiles */
 };
 
 extern ARENA_HIDDEN const struct sizeclass arenap_sizeclass[SIZECLASSES];
-extern ARENA_HIDDEN const uint8_t
+extern ARENA_HIDDEN _Atomic uint8_t
     arenap_sizeclass_small[SIZECLASS_SMALL_LAST / ARENA_GRANULE + 1];
 extern ARENA_HIDDEN const uint8_t
     arenap_sizeclass_large[SIZECLASS_LAST / SIZECLASS_STEP + 1];
@@ -38,11 +43,20 @@ static inline unsigned
 arenap_sizeclass_for(size_t size)
 {
     if (ARENA_LIKELY(size <= SIZECLASS_SMALL_LAST))
-        return arenap_sizeclass_small[(size + ARENA_GRANULE - 1)
-                                      / ARENA_GRANULE];
+        return atomic_load_explicit(
+            &arenap_sizeclass_small[(size + ARENA_GRANULE - 1)
+                                    / ARENA_GRANULE],
+            memory_order_relaxed);
     return arenap_sizeclass_large[(size + SIZECLASS_STEP - 1)
                                   / SIZECLASS_STEP];
 }
+
+/* The smallest fine class that is large enough, if it is smaller than that for
+ * the size; or SIZECLASS_NONE. */
+unsigned arenap_sizeclass_finer(size_t size);
+
+/* From now on a fine class is the one for its sizes. */
+void arenap_sizeclass_use(unsigned fine);
 
 /* The class whose blocks have just that size, or SIZECLASS_NONE. */
 static inline unsigned
@@ -52,6 +66,8 @@ arenap_sizeclass_exact(size_t size)
 
     if (size <= SIZECLASS_LAST)
         class = arenap_sizeclass_for(size);
+    if (ARENA_UNLIKELY(arenap_sizeclass[class].bytes != size))
+        class = arenap_sizeclass_finer(size);
     return arenap_sizeclass[class].bytes == size ? class : SIZECLASS_NONE;
 }
 
@@ -69,20 +85,17 @@ arenap_sizeclass_begins(unsigned class, uintptr_t ptr)
            && offset <= arenap_sizeclass[class].last;
 }
 
-/* Do its blocks consist of tiles?  Then the least number of pages that they
- * divide. */
+static inline bool
+arenap_sizeclass_is_fine(unsigned class)
+{
+    return class - SIZECLASS_SMALL - 1 < SIZECLASS_FINE;
+}
+
+/* Do its blocks consist of tiles? */
 static inline bool
 arenap_sizeclass_is_tiled(unsigned class)
 {
     return class > SIZECLASS_SMALL && arenap_sizeclass[class].inverse == 0;
-}
-
-static inline size_t
-arenap_sizeclass_pages(unsigned class)
-{
-    size_t bytes = arenap_sizeclass[class].bytes;
-
-    return bytes >> __builtin_ctz((unsigned)(bytes | ARENA_PAGE));
 }
 
 /* The smallest class of a size whose blocks are all aligned so, or

@@ -11,14 +11,11 @@
 #include "sizeclass.h"
 #include "slab.h"
 
-#define TILES_PER_PAGE (ARENA_PAGE / TILE_BYTES)
-
-/* A slab has so many blocks at most: then its pages have no rest. */
-#define SLAB_BLOCKS TILES_PER_PAGE
 #define SLAB_PAGES_MOST 16
 
-/* A class has so many blocks as pages first: slabs for a few would take more,
- * and pages can be used for other blocks as soon as they are free. */
+/* A class has so many blocks as pages, or of a larger class, first: slabs for a
+ * few would take more, and what is no slab can be used for other blocks sooner.
+ */
 #define CLASS_FIRST 256
 
 /* Pages that do not follow each other, until the search is given up; and how
@@ -31,8 +28,8 @@ struct slab {
     struct slab *next_room; /* with free blocks */
     uintptr_t lo;
     uint32_t bytes;         /* of a block */
+    uint16_t free, dead;    /* bits of blocks; dead: the sweep says so */
     uint8_t class, blocks;
-    uint8_t free, dead;     /* bits of blocks; dead: the sweep says so */
     bool has_room;          /* it is in that list */
 };
 
@@ -50,10 +47,16 @@ static struct {
 
 /* --- Slabs --- */
 
-static uint8_t
+static size_t
+tile_bytes(unsigned class)
+{
+    return arenap_sizeclass_is_fine(class) ? 64 : 512;
+}
+
+static uint16_t
 all_blocks(const struct slab *slab)
 {
-    return (uint8_t)((1u << slab->blocks) - 1);
+    return (uint16_t)((1u << slab->blocks) - 1);
 }
 
 static uintptr_t
@@ -79,7 +82,7 @@ slab_enter(struct slab *slab, bool there)
 static void
 slab_release(struct slab *slab, unsigned bits)
 {
-    slab->free |= (uint8_t)bits;
+    slab->free |= (uint16_t)bits;
     atomic_fetch_add(&slabs.idle,
                      (size_t)__builtin_popcount(bits) * slab->bytes);
 }
@@ -87,7 +90,7 @@ slab_release(struct slab *slab, unsigned bits)
 static void
 slab_claim(struct slab *slab, unsigned bits)
 {
-    slab->free &= (uint8_t)~bits;
+    slab->free &= (uint16_t)~bits;
     atomic_fetch_sub(&slabs.idle,
                      (size_t)__builtin_popcount(bits) * slab->bytes);
 }
@@ -107,7 +110,7 @@ arenap_slab_find(uintptr_t address, uintptr_t *base, size_t *size)
 {
     const struct slab *slab = arenap_blockmap_slab(address);
 
-    if (ARENA_LIKELY(slab == NULL))
+    if (ARENA_LIKELY(slab == NULL) || address >= slab_end(slab))
         return false;
     *size = slab->bytes;
     *base = address - (address - slab->lo) % slab->bytes;
@@ -119,7 +122,9 @@ arenap_slab_find(uintptr_t address, uintptr_t *base, size_t *size)
 static bool
 slab_is_unmarked(const struct slab *slab)
 {
-    for (uintptr_t tile = slab->lo; tile < slab_end(slab); tile += TILE_BYTES)
+    size_t bytes = tile_bytes(slab->class);
+
+    for (uintptr_t tile = slab->lo; tile < slab_end(slab); tile += bytes)
         if (arenap_collector_is_marked((void *)tile))
             return false;
     return true;
@@ -171,8 +176,9 @@ arenap_slab_keep(const void *tile)
     if (slab == NULL)
         return false;
     offset = (uintptr_t)tile - slab->lo;
-    if (slabs.cycle != arenap_collector_cycle() && offset % slab->bytes == 0)
-        slab->dead |= (uint8_t)(1u << offset / slab->bytes);
+    if (slabs.cycle != arenap_collector_cycle() && offset % slab->bytes == 0
+        && offset / slab->bytes < slab->blocks)
+        slab->dead |= (uint16_t)(1u << offset / slab->bytes);
     return true;
 }
 
@@ -180,7 +186,7 @@ static void
 slab_sweep(struct slab *slab)
 {
     for (unsigned i = 0; i < slab->blocks; i++) {
-        uint8_t bit = (uint8_t)(1u << i);
+        uint16_t bit = (uint16_t)(1u << i);
         uintptr_t *block = slab_block(slab, i);
 
         if ((slab->free & bit) != 0
@@ -279,24 +285,25 @@ page_of(const void *tile)
 }
 
 static bool
-is_whole_page(void *const *list)
+is_whole_page(void *const *list, size_t bytes)
 {
     uintptr_t page = page_of(list);
     size_t count = 0;
 
     for (; list != NULL && page_of(list) == page; list = *list)
         count++;
-    return list == NULL && count == TILES_PER_PAGE;
+    return list == NULL && count == ARENA_PAGE / bytes;
 }
 
 /* False: the collector has no page that goes with it. */
 static bool
 run_extend(struct run *run)
 {
-    void *list = arenap_collector_alloc_page(BLOCK_TILE, TILE_BYTES);
+    size_t bytes = tile_bytes(run->class);
+    void *list = arenap_collector_alloc_page(BLOCK_TILE, bytes);
     uintptr_t page = page_of(list);
 
-    if (list == NULL || !is_whole_page(list))
+    if (list == NULL || !is_whole_page(list, bytes))
         return false;
     if (run->pages != 0 && page == run->lo - ARENA_PAGE)
         run->lo = page;
@@ -368,7 +375,7 @@ slab_make(unsigned class)
 {
     struct run run = {.class = class};
 
-    if (!run_collect(&run, arenap_sizeclass_pages(class)))
+    if (!run_collect(&run, arenap_sizeclass[class].last))
         return false;
     if (!arenap_blockmap_prepare(run.lo)
         || !arenap_blockmap_prepare(run.lo + run.pages * ARENA_PAGE - 1))
@@ -394,6 +401,20 @@ slab_is_due(unsigned class)
     return (atomic_load(&slabs.has[class])
             || atomic_load(&slabs.alone[class]) >= CLASS_FIRST)
            && rest == 0;
+}
+
+unsigned
+arenap_slab_class(size_t size)
+{
+    unsigned class = arenap_sizeclass_for(size);
+    unsigned fine = arenap_sizeclass_finer(size);
+    size_t more = ARENA_PAGE / arenap_sizeclass[class].bytes;
+
+    if (fine == SIZECLASS_NONE || !arenap_collector_has_tiles()
+        || atomic_fetch_add(&slabs.alone[fine], more) + more < CLASS_FIRST)
+        return class;
+    arenap_sizeclass_use(fine);
+    return fine;
 }
 
 void *

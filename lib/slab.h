@@ -1,19 +1,19 @@
 /*
- * slab.h: heap blocks of more than half a page that are not whole pages.
+ * slab.h: heap blocks that pages cannot be divided into.
  *
  * The collector gives a block of more than 2048 bytes pages of its own, be it
- * 4384 bytes.  Such blocks are made of tiles here: collected blocks of 512
- * bytes, of a kind of their own.  Pages of tiles that follow each other are a
- * slab, which blocks of one class divide without a rest; so a block is some
- * tiles in a row, wherever pages meet.
+ * 4384 bytes, and one of 1040 a third of a page.  Such blocks are made of
+ * tiles here: collected blocks of 512 or 64 bytes, of a kind of their own.
+ * Pages of tiles that follow each other are a slab, which is divided into
+ * blocks of one class; so a block is some tiles in a row, wherever pages meet.
  *
- * Whether it lives is for the collector to say, by its own marks: whichever
- * tile of a block it comes to, it goes on to the tiles beside it (tile_mark in
- * collector.c).  So it marks all of them or none, and when it is done the
- * first one tells.  Tiles of a slab are not swept: the collector is told to
- * keep them, and the block can be used again.  Pages go back to it when
- * nothing is left in their slab.  What is not at hand, in a slab, has the
- * signature of free blocks: it is not searched.
+ * Whether it lives is for the collector to say, by its own marks: from
+ * whichever tile of a block it comes to, it goes on to the first one, and from
+ * there to all that the block points to (tile_mark in collector.c).  So when
+ * it is done the first one tells.  Tiles of a slab are not swept: the
+ * collector is told to keep them, and the block can be used again.  Pages go
+ * back to it when nothing is left in their slab.  What is not at hand, in a
+ * slab, has the signature of free blocks: it is not searched.
  *
  * Tables change under the collector's lock alone.
  */
@@ -23,10 +23,12 @@
 #include "internal.h"
 #include "thread.h"
 
-#define TILE_BYTES ((size_t)512)
-
 /* The block that the address is in, used or free. */
 bool arenap_slab_find(uintptr_t address, uintptr_t *base, size_t *size);
+
+/* There is no block at hand of the class for that size.  The class to have one
+ * of: the same, or a fine one if many were asked for. */
+unsigned arenap_slab_class(size_t size);
 
 /* A block of a class that consists of tiles, zero-filled; NULL, errno
  * untouched, if it is better taken as pages.  It may collect. */

@@ -15,7 +15,11 @@
 #include "slab.h"
 
 #define MANY ((size_t)1200)
-#define SIZE ((size_t)4384) /* of a class that consists of tiles */
+
+/* Of classes that consist of tiles: larger than half a page, and a fine one
+ * that is used when blocks of such a size are many. */
+static const size_t sizes[] = {4384, 1040};
+static size_t block_size = 4384;
 
 /* What the tests hold, and what they only remember. */
 static char *volatile held[MANY];
@@ -95,13 +99,13 @@ build_main(void *context)
     char *last = NULL;
 
     for (size_t i = 0; i < MANY; i++) {
-        char *block = arena_malloc(SIZE);
+        char *block = arena_malloc(block_size);
 
         if (block == NULL)
             abort();
         hidden[i] = hide(block);
-        fill_block(block, SIZE - sizeof last, i);
-        memcpy(block + SIZE - sizeof last, &last, sizeof last);
+        fill_block(block, block_size - sizeof last, i);
+        memcpy(block + block_size - sizeof last, &last, sizeof last);
         last = plan->chain != 0 && (i + 1) % plan->chain != 0 ? block : NULL;
         if (plan->every != 0 && i % plan->every == 0)
             held[i] = block + plan->inside;
@@ -126,8 +130,8 @@ count_damaged(void *out)
     *damaged = 0;
     for (size_t i = 0; i < MANY; i++)
         *damaged += held[i] != NULL
-                    && !block_holds(reveal(hidden[i]), SIZE - sizeof held[i],
-                                    i);
+                    && !block_holds(reveal(hidden[i]),
+                                    block_size - sizeof held[i], i);
     return NULL;
 }
 
@@ -142,22 +146,30 @@ expect_held_intact(void)
 
 START_TEST(test_blocks_are_aligned_and_apart)
 {
+    block_size = sizes[_i];
     build((struct plan){1, 0, 0});
     for (size_t i = 0; i < MANY; i++) {
-        ck_assert_uint_eq((uintptr_t)held[i] % 512, 0);
-        ck_assert_uint_eq(arena_usable_size(held[i]), 4608);
+        ck_assert_uint_eq((uintptr_t)held[i] % ARENA_GRANULE, 0);
+        if (in_slab((uintptr_t)held[i]))
+            ck_assert_uint_eq(arena_usable_size(held[i]),
+                              block_size == 1040 ? 1088 : 4608);
         for (size_t j = 0; j < i; j++)
-            ck_assert(held[j] + SIZE <= held[i] || held[i] + SIZE <= held[j]);
+            ck_assert(held[j] + block_size <= held[i]
+                      || held[i] + block_size <= held[j]);
     }
 }
 END_TEST
 
 /* In the first tile, in one amid the others, in the last. */
-static const size_t insides[] = {0, 511, 512, 2000, SIZE - 1};
+static const size_t insides[][LENGTH(sizes)] = {
+    {0, 0}, {511, 63}, {512, 64}, {2000, 700}, {4383, 1039}};
 
 START_TEST(test_pointer_anywhere_keeps_all_of_a_block)
 {
-    build((struct plan){3, insides[_i], 0});
+    size_t which = (size_t)_i % LENGTH(sizes);
+
+    block_size = sizes[which];
+    build((struct plan){3, insides[(size_t)_i / LENGTH(sizes)][which], 0});
     collect_times(3);
     expect_held_intact();
     expect_nearly_all(dead(), tiled() - held_in_slabs());
@@ -174,6 +186,7 @@ START_TEST(test_block_keeps_what_its_last_tile_points_to)
 {
     size_t live = 0, lost = 0;
 
+    block_size = sizes[_i];
     build((struct plan){0, 0, CHAIN});
     for (size_t i = CHAIN - 1; i < MANY; i += 2 * CHAIN)
         held[i] = reveal(hidden[i]);
@@ -204,6 +217,7 @@ START_TEST(test_pages_of_empty_slabs_are_given_back)
 {
     size_t before;
 
+    block_size = sizes[_i];
     build((struct plan){1, 0, 0});
     before = tiled();
     run_in_thread(free_all, NULL);
@@ -217,6 +231,7 @@ END_TEST
 
 START_TEST(test_freed_again_is_refused)
 {
+    block_size = sizes[_i];
     build((struct plan){1, 0, 0});
     for (size_t i = 0; i < MANY; i++)
         arena_free(held[i]);
@@ -238,7 +253,7 @@ START_TEST(test_blocks_between_others_are_not_collected_for)
     uint64_t before;
 
     for (size_t i = 0; i < LENGTH(blocks); i++)
-        blocks[i] = arena_malloc(SIZE);
+        blocks[i] = arena_malloc(block_size);
     for (size_t i = 0; i < LENGTH(blocks); i++)
         if (i % 8 != 0)
             arena_free(blocks[i]);
@@ -263,6 +278,7 @@ START_TEST(test_collections_that_are_not_heard_of)
     GC_on_collection_event_proc ours = GC_get_on_collection_event();
     uint64_t before;
 
+    block_size = sizes[_i];
     build((struct plan){1, 0, 0});
     GC_set_on_collection_event(hear_nothing);
     collect_times(2);
@@ -302,7 +318,8 @@ churn_main(void *seed)
             abort();
         if (i % 3 != 0) /* else it is left to the collector */
             arena_free(own[at].block);
-        own[at].size = 2049 + random_below(&random, 12000);
+        own[at].size =
+            1025 + random_below(&random, i % 2 == 0 ? 1024 : 13000);
         own[at].block = arena_malloc(own[at].size);
         if (own[at].block == NULL)
             abort();
@@ -325,6 +342,41 @@ START_TEST(test_contents_stay_in_many_threads)
 }
 END_TEST
 
+/* What is asked of the system for so many bytes of live blocks. */
+static void *
+build_pages(void *in_use)
+{
+    size_t before = arenap_collector_in_use();
+
+    build_main(&(struct plan){1, 0, 0});
+    *(size_t *)in_use = arenap_collector_in_use() - before;
+    return NULL;
+}
+
+/* A page has three of 1360 bytes. */
+START_TEST(test_fine_class_takes_less_than_pages)
+{
+    size_t in_use;
+
+    block_size = 1040;
+    run_in_thread(build_pages, &in_use);
+    ck_assert_uint_lt(in_use, MANY * 1200);
+    ck_assert_uint_ge(in_use, MANY * block_size);
+}
+END_TEST
+
+/* Too few for a class of their own. */
+START_TEST(test_few_blocks_are_not_of_a_fine_class)
+{
+    for (size_t i = 0; i < MANY; i++) {
+        char *block = arena_malloc(1040);
+
+        ck_assert_uint_eq(arena_usable_size(block), 1360);
+        arena_free(block);
+    }
+}
+END_TEST
+
 static Suite *
 slab_suite(void)
 {
@@ -333,15 +385,22 @@ slab_suite(void)
 
     tcase_add_checked_fixture(blocks, setup, NULL);
     tcase_set_timeout(blocks, 60);
-    tcase_add_test(blocks, test_blocks_are_aligned_and_apart);
+    tcase_add_loop_test(blocks, test_blocks_are_aligned_and_apart, 0,
+                        (int)LENGTH(sizes));
     tcase_add_loop_test(blocks, test_pointer_anywhere_keeps_all_of_a_block, 0,
-                        (int)LENGTH(insides));
-    tcase_add_test(blocks, test_block_keeps_what_its_last_tile_points_to);
-    tcase_add_test(blocks, test_pages_of_empty_slabs_are_given_back);
-    tcase_add_test(blocks, test_freed_again_is_refused);
+                        (int)(LENGTH(insides) * LENGTH(sizes)));
+    tcase_add_loop_test(blocks, test_block_keeps_what_its_last_tile_points_to,
+                        0, (int)LENGTH(sizes));
+    tcase_add_loop_test(blocks, test_pages_of_empty_slabs_are_given_back, 0,
+                        (int)LENGTH(sizes));
+    tcase_add_loop_test(blocks, test_freed_again_is_refused, 0,
+                        (int)LENGTH(sizes));
     tcase_add_test(blocks, test_blocks_between_others_are_not_collected_for);
-    tcase_add_test(blocks, test_collections_that_are_not_heard_of);
+    tcase_add_loop_test(blocks, test_collections_that_are_not_heard_of, 0,
+                        (int)LENGTH(sizes));
     tcase_add_test(blocks, test_contents_stay_in_many_threads);
+    tcase_add_test(blocks, test_fine_class_takes_less_than_pages);
+    tcase_add_test(blocks, test_few_blocks_are_not_of_a_fine_class);
     suite_add_tcase(suite, blocks);
     return suite;
 }
