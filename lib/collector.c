@@ -51,6 +51,7 @@
 #include "roots.h"
 #include "slab.h"
 #include "stop.h"
+#include "surplus.h"
 #include "thread.h"
 #include "trace.h"
 
@@ -271,6 +272,28 @@ arenap_collector_keep_all(uintptr_t lo, uintptr_t hi)
             GC_set_mark_bit(base);
         lo += ARENA_PAGE;
     }
+}
+
+/* The collector's table has the first page of a block that is free, and its
+ * size, but finds no object there. */
+size_t
+arenap_collector_free_at(uintptr_t page, uintptr_t *next)
+{
+    void *base, *at = (void *)page;
+    size_t size;
+
+    *next = page + ARENA_PAGE;
+    if (!GC_is_heap_ptr(at))
+        return 0;
+    base = GC_base(at);
+    size = GC_size(base != NULL ? base : at);
+    if (base != NULL) {
+        if (size > ARENA_PAGE)
+            *next = arenap_round_up((uintptr_t)base + size, ARENA_PAGE);
+        return 0;
+    }
+    *next = page + size;
+    return size;
 }
 
 void
@@ -534,12 +557,15 @@ pace_event(GC_EventType event)
 {
     static size_t before;
     size_t live = pages_in_use();
+    bool gained = live <= before - before / 4;
 
     if (event == GC_EVENT_START)
         before = live;
-    else if (event == GC_EVENT_END)
-        GC_set_min_bytes_allocd(
-            1 + (live > before - before / 4 ? 2 * live : live / 3 * 2));
+    if (event != GC_EVENT_END)
+        return;
+    GC_set_min_bytes_allocd(1 + (gained ? live / 3 * 2 : 2 * live));
+    if (gained)
+        arenap_surplus_give_back(live, GC_get_free_bytes());
 }
 
 /* The same. */

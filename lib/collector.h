@@ -191,6 +191,12 @@ void *arenap_collector_locked(void *(*function)(void *), void *context);
 /* Has the last collection found the block, or the sweep left it? */
 bool arenap_collector_is_marked(const void *base);
 
+/* --- For surplus.c, which has the collector's lock --- */
+
+/* The bytes of the free room that begins with a page of the collector's, or 0;
+ * and which page is the next to be asked for. */
+size_t arenap_collector_free_at(uintptr_t page, uintptr_t *next);
+
 /* --- For magazine.c, while the collector marks --- */
 
 /* This block of ours lives; it is not searched. */

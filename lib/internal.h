@@ -43,6 +43,7 @@
  *                that ages those
  *   magazine.c   free heap blocks at hand, per thread; the depot between them
  *   sizeclass.c  the sizes of those; blockmap.c: from an address to its class
+ *   surplus.c    pages that the collector will not need soon
  *   control.c    control blocks of explicit arenas: slabs, never unmapped
  *   pagemap.c    from an address to its arena, without a lock
  *   budget.c     what all of them reserve from; waiters
