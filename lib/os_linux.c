@@ -517,7 +517,10 @@ cgroup_memory(void)
     if (groups == NULL)
         return SIZE_MAX;
     while (fgets(line, sizeof line, groups) != NULL) {
-        line[strcspn(line, "\n")] = '\0';
+        char *end = strchr(line, '\n');
+
+        if (end != NULL)
+            *end = '\0';
         if (strncmp(line, "0::", 3) == 0) {
             limit = group_limit("/sys/fs/cgroup", line + 3, "memory.max");
         } else {

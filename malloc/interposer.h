@@ -9,6 +9,7 @@
  *   memory.c   malloc and its family
  *   scopes.c   the same, of threads that have pushed an arena
  *   threads.c  threads, fork, libraries
+ *   mainstack.c  the main thread's stack
  *   spawn.c    processes that a thread waits for asleep
  *   kernel.c   pointers that only the kernel holds
  *   signals.c  what the program does with signals
@@ -192,6 +193,12 @@ int arenap_threads_create_quietly(pthread_t *thread,
                                   const pthread_attr_t *attr,
                                   void *(*routine)(void *), void *arg);
 int arenap_threads_attr_quietly(pthread_t thread, pthread_attr_t *attr);
+
+/* --- mainstack.c --- */
+
+/* The stack of the calling thread; false: that is not the main one, or it
+ * cannot be told. */
+bool arenap_mainstack_find(void **stack, size_t *size);
 
 /* --- spawn.c --- */
 

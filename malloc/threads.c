@@ -96,10 +96,18 @@ arenap_threads_create_quietly(pthread_t *thread, const pthread_attr_t *attr,
 int
 arenap_threads_attr_quietly(pthread_t thread, pthread_attr_t *attr)
 {
+    size_t size;
+    void *stack;
     int error;
 
     arenap_inside++;
-    error = REAL(pthread_getattr_np)(thread, attr);
+    if (pthread_equal(thread, pthread_self())
+        && arenap_mainstack_find(&stack, &size)) {
+        pthread_attr_init(attr);
+        error = pthread_attr_setstack(attr, stack, size);
+    } else {
+        error = REAL(pthread_getattr_np)(thread, attr);
+    }
     arenap_inside--;
     return error;
 }
