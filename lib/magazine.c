@@ -13,7 +13,7 @@
 
 /* What a thread keeps of a class: bytes in a magazine, and blocks at least and
  * at most. */
-#define MAGAZINE_BYTES ((uint32_t)8 * 1024)
+#define MAGAZINE_BYTES ((uint32_t)4 * 1024)
 #define MAGAZINE_LEAST 1u
 #define MAGAZINE_MOST 128u
 
