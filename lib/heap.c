@@ -34,7 +34,8 @@
 #define HEAP_STEP ((size_t)64 * 1024)
 
 /* Idle blocks can be used for others only after a collection: it is due when
- * there are so many bytes of them, and an eighth of the heap is. */
+ * there are so many bytes of them, and an eighth of what it searches is: the
+ * heap, and what the program has besides. */
 #define HEAP_IDLE ((size_t)2 << 20)
 
 /* From here on realloc takes more than is asked for. */
@@ -94,7 +95,8 @@ heap_update(size_t more)
     size_t charged = atomic_load(&heap.charged);
     size_t idle = arenap_magazine_idle() + arenap_slab_idle();
 
-    if (ARENA_UNLIKELY(idle >= HEAP_IDLE && idle >= in_use / 8)
+    if (ARENA_UNLIKELY(idle >= HEAP_IDLE
+                       && idle >= (in_use + arenap_roots_foreign()) / 8)
         && arenap_budget_may_collect())
         arenap_cleaner_collect();
     if (goal > charged) {

@@ -371,6 +371,14 @@ stacks_each(maps_visit *visit, void *context)
                   context);
 }
 
+static _Atomic size_t foreign; /* bytes, in the last collection */
+
+size_t
+arenap_roots_foreign(void)
+{
+    return atomic_load_explicit(&foreign, memory_order_relaxed);
+}
+
 /* Memory that a thread which is not stopped may unmap meanwhile, or that lies
  * beyond the end of a file, is searched in a copy. */
 #define COPY_BYTES ((size_t)64 * 1024)
@@ -381,6 +389,7 @@ push_copy(uintptr_t lo, uintptr_t hi, void *unused)
     static uintptr_t copy[COPY_BYTES / sizeof(uintptr_t)];
 
     (void)unused;
+    arenap_count(&foreign, hi - lo);
     while (lo < hi) {
         size_t size = hi - lo < COPY_BYTES ? hi - lo : COPY_BYTES;
         long got = arenap_maps_copy(copy, lo, size);
@@ -442,6 +451,7 @@ arenap_roots_push(void)
 {
     bool all = true;
 
+    atomic_store(&foreign, 0);
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
         uintptr_t tcb = atomic_load(&t->tcb);
 

@@ -37,6 +37,9 @@ void arenap_roots_prepare(void);
 /* While they are stopped: push all roots. */
 void arenap_roots_push(void);
 
+/* Bytes of the program's mappings that the last collection had to search. */
+size_t arenap_roots_foreign(void);
+
 /* Count or discount a pin on a collected block. */
 int arenap_roots_pin(const void *ptr);
 int arenap_roots_unpin(const void *ptr);

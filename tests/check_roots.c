@@ -20,6 +20,8 @@
 
 #include "harness.h"
 
+#include "roots.h"
+
 #define HIDDEN 100
 #define TEBIBYTE ((size_t)1 << 40)
 
@@ -112,6 +114,28 @@ START_TEST(test_sparse_mapping_pointer_in_it_keeps)
 }
 END_TEST
 
+/* By that, collections that only save memory are put off. */
+START_TEST(test_bytes_searched_are_those_resident)
+{
+    size_t bytes = (size_t)32 << 20, before;
+    char *mapping;
+
+    arena_collect();
+    before = arenap_roots_foreign();
+    ck_assert_uint_gt(before, 0);
+    mapping = mmap(NULL, 2 * bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(mapping, MAP_FAILED);
+    memset(mapping, 1, bytes);
+    arena_collect();
+    ck_assert_uint_ge(arenap_roots_foreign(), before / 2 + bytes);
+    ck_assert_uint_lt(arenap_roots_foreign(), 2 * before + 3 * bytes / 2);
+    ck_assert_int_eq(munmap(mapping, 2 * bytes), 0);
+    arena_collect();
+    ck_assert_uint_lt(arenap_roots_foreign(), before + bytes / 2);
+}
+END_TEST
+
 START_TEST(test_mapping_beyond_end_of_file_does_no_harm)
 {
     int file = memfd_create("short", 0);
@@ -191,6 +215,7 @@ main(void)
     tcase_set_timeout(all, 60);
     tcase_add_test(all, test_sparse_mapping_costs_no_time);
     tcase_add_test(all, test_sparse_mapping_pointer_in_it_keeps);
+    tcase_add_test(all, test_bytes_searched_are_those_resident);
     tcase_add_test(all, test_mapping_beyond_end_of_file_does_no_harm);
     tcase_add_test(all, test_threads_that_end_meanwhile_do_no_harm);
     tcase_add_test(all, test_no_file_left_frees_nothing);
