@@ -77,7 +77,7 @@
  * program and a library: called by their address instead. */
 #if defined(__has_attribute)
 #if __has_attribute(noplt)
-#define ARENA_API_SHORT ARENA_API __attribute__((noplt))
+#define ARENA_API_SHORT __attribute__((noplt)) ARENA_API
 #endif
 #endif
 #ifndef ARENA_API_SHORT

@@ -46,7 +46,7 @@ done | tr '\n' ' ' >"$tmp/text"
         | sed 's/.* //'
     (cd "$srcdir/include" && cat $headers) \
         | sed -nE 's/^ *# *define +((ARENA|arena)_[A-Za-z0-9_]*).*/\1/p' \
-        | grep -vE '_$|^ARENA_([A-Z]+_)?H$|^ARENA_(API|ALIGNOF|ATTR_.*)$'
+        | grep -vE '_$|^ARENA_([A-Z]+_)?H$|^ARENA_(API(_SHORT)?|ALIGNOF|ATTR_.*)$'
 } | grep -v '_$' | LC_ALL=C sort -u >"$tmp/public"
 
 # Beside these: what a program knows by libc's declarations, and topics.
