@@ -353,8 +353,12 @@ arenap_chunk_age_by(size_t part)
 void
 arenap_chunk_age(void)
 {
-    if (!arenap_ager_is_running())
-        arenap_chunk_age_by(STOCK_STEP);
+    if (arenap_ager_is_running())
+        return;
+    arenap_chunk_age_by(STOCK_STEP);
+    /* In a child; or the thread ended as somebody else still relied on it. */
+    if (ARENA_UNLIKELY(arenap_stock_bytes() > STOCK_IDLE))
+        arenap_ager_start();
 }
 
 bool

@@ -227,7 +227,8 @@ void arenap_chunk_give(struct thread *self, struct arena *arena,
 void arenap_chunk_release(struct chunk *chunk);
 
 /* Give a little back of what has been in the stock for too long, unless there
- * is a thread for that; or a part of so many bytes. */
+ * is a thread for that, and see that there is one if the stock is large; or a
+ * part of so many bytes.  No lock is held. */
 void arenap_chunk_age(void);
 void arenap_chunk_age_by(size_t part);
 

@@ -2,6 +2,8 @@
  * used again, are zero again, have a bound, age, and are never in the way. */
 
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "../lib/chunk.h"
 #include "../lib/stock.h"
@@ -142,6 +144,39 @@ START_TEST(test_an_idle_program_keeps_a_bounded_amount)
 }
 END_TEST
 
+/* 0, if the stock gets smaller although nothing but one arena is opened. */
+static int
+child_main(void)
+{
+    uint64_t start = clock_ns();
+
+    if (usage_now().cached <= 2 * STOCK_IDLE
+        || arena_close(arena_confined()) != 0)
+        return 1;
+    while (usage_now().cached > STOCK_IDLE + THREADS_OWN) {
+        if (clock_ns() - start > test_patience() * 1000 * MS_NS)
+            return 2;
+        sleep_ms(10);
+    }
+    return 0;
+}
+
+/* The thread that ages the stock is not in a child. */
+START_TEST(test_an_idle_child_keeps_a_bounded_amount)
+{
+    int status;
+    pid_t child;
+
+    expect_ok(arena_close(arena_with(3 * STOCK_IDLE / (64 * KIB), 64 * KIB)));
+    child = fork();
+    if (child == 0)
+        _exit(child_main());
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+}
+END_TEST
+
 START_TEST(test_a_limit_bounds_it_and_can_use_all)
 {
     size_t limit = 32 * MIB;
@@ -255,6 +290,7 @@ stock_suite(void)
     tcase_add_test(tcase, test_any_size_gets_room_of_its_own);
     tcase_add_test(tcase, test_huge_blocks_are_not_kept);
     tcase_add_test(tcase, test_an_idle_program_keeps_a_bounded_amount);
+    tcase_add_test(tcase, test_an_idle_child_keeps_a_bounded_amount);
     tcase_add_test(tcase, test_a_limit_bounds_it_and_can_use_all);
     tcase_add_test(tcase, test_an_arena_with_a_limit_gets_no_more);
     tcase_add_test(tcase, test_what_is_not_needed_ages);
