@@ -165,7 +165,7 @@ arenap_cache_pop(struct chunk_cache *cache, struct arena *arena,
         arenap_cache_leave(cache);
         return false;
     }
-    cache->firsts.all = n - 1;
+    arenap_counted_set(&cache->firsts, n - 1);
     *out = cache->first[n - 1];
     atomic_store_explicit(cache->slot[n - 1], arena, memory_order_release);
     arenap_cache_leave(cache);
@@ -184,7 +184,7 @@ arenap_cache_push(struct chunk_cache *cache, struct chunk *chunk)
         arenap_cache_leave(cache);
         return false;
     }
-    cache->firsts.all = n + 1;
+    arenap_counted_set(&cache->firsts, n + 1);
     arenap_cache_leave(cache);
     return true;
 }

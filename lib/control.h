@@ -42,13 +42,19 @@ arenap_control_can_push(const struct control_ring *ring)
 static inline struct arena *
 arenap_control_pop(struct control_ring *ring)
 {
-    return ring->block[ring->taken.all++ % CONTROL_ROOM];
+    uint64_t taken = ring->taken.all;
+
+    arenap_counted_set(&ring->taken, taken + 1);
+    return ring->block[taken % CONTROL_ROOM];
 }
 
 static inline void
 arenap_control_push(struct control_ring *ring, struct arena *arena)
 {
-    ring->block[ring->given.all++ % CONTROL_ROOM] = arena;
+    uint64_t given = ring->given.all;
+
+    arenap_counted_set(&ring->given, given + 1);
+    ring->block[given % CONTROL_ROOM] = arena;
 }
 
 /* Blocks popped less blocks pushed: confined arenas opened and closed the

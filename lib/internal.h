@@ -252,6 +252,13 @@ arenap_counted_add(struct counted *counted, uint64_t by)
                           memory_order_release);
 }
 
+/* The short ways: so many by now. */
+static inline void
+arenap_counted_set(struct counted *counted, uint64_t all)
+{
+    __atomic_store_n(&counted->all, all, __ATOMIC_RELAXED);
+}
+
 /* All, to a thread that does not write it. */
 static inline size_t
 arenap_counted_all(struct counted *counted)

@@ -257,6 +257,10 @@ threads_main(void *arg)
 
         if (arena_close(arena) != 0)
             return arg;
+        /* What the thread itself has at hand, the others may take away. */
+        for (size_t i = 0; i < 100; i++)
+            if (arena_close(arena_with(1, 32)) != 0)
+                return arg;
         if (round % 16 == 0)
             arena_trim();
     }
