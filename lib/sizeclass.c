@@ -100,5 +100,9 @@ arenap_sizeclass_aligned(size_t size, size_t align)
     class = arenap_sizeclass_for(size);
     while (arenap_sizeclass[class].bytes % align != 0)
         class++;
+    /* After the fine ones: half a page is less than what comes next. */
+    if (size <= SIZECLASS_SMALL_LAST && align <= SIZECLASS_SMALL_LAST
+        && class > SIZECLASS_SMALL + SIZECLASS_FINE)
+        return SIZECLASS_SMALL;
     return class;
 }

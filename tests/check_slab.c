@@ -377,6 +377,38 @@ START_TEST(test_few_blocks_are_not_of_a_fine_class)
 }
 END_TEST
 
+static size_t
+smallest_aligned(size_t size, size_t align)
+{
+    size_t least = SIZE_MAX;
+
+    for (unsigned class = 1; class < SIZECLASSES; class++) {
+        size_t bytes = arenap_sizeclass[class].bytes;
+
+        if (bytes >= size && bytes % align == 0 && bytes < least)
+            least = bytes;
+    }
+    return least;
+}
+
+/* But for a third of a page, which goes on to half of one at once. */
+START_TEST(test_aligned_blocks_take_the_smallest_class)
+{
+    for (unsigned i = 1; i <= SIZECLASS_FINE; i++)
+        arenap_sizeclass_use(SIZECLASS_SMALL + i);
+    for (size_t align = 16; align <= ARENA_PAGE; align *= 2)
+        for (size_t size = 1; size <= SIZECLASS_LAST; size++) {
+            unsigned class = arenap_sizeclass_aligned(size, align);
+
+            if (arenap_sizeclass_for(size) != SIZECLASS_SMALL - 1
+                && arenap_sizeclass[class].bytes
+                       != smallest_aligned(size, align))
+                ck_abort_msg("%zu bytes, aligned to %zu: %u", size, align,
+                             arenap_sizeclass[class].bytes);
+        }
+}
+END_TEST
+
 static Suite *
 slab_suite(void)
 {
@@ -401,6 +433,7 @@ slab_suite(void)
     tcase_add_test(blocks, test_contents_stay_in_many_threads);
     tcase_add_test(blocks, test_fine_class_takes_less_than_pages);
     tcase_add_test(blocks, test_few_blocks_are_not_of_a_fine_class);
+    tcase_add_test(blocks, test_aligned_blocks_take_the_smallest_class);
     suite_add_tcase(suite, blocks);
     return suite;
 }
