@@ -321,7 +321,8 @@ shared_carve(struct thread *self, struct arena *arena, size_t size,
         return NULL;
     if (size > PIECE_BLOCK || align > ARENA_GRANULE)
         return run_carve(arena, size, align, zero);
-    return piece_take(piece, arena, size, zero) ? piece_carve(piece, size) : NULL;
+    return piece_take(piece, arena, size, zero) ? piece_carve(piece, size)
+                                                : NULL;
 }
 
 int

@@ -349,7 +349,8 @@ heap_alloc_aligned(size_t align, size_t size)
         block = heap_alloc_in_place(align, size);
         if (ARENA_LIKELY(((uintptr_t)block & (align - 1)) == 0))
             return block;
-        /* The collector had only one, of a larger size. */
+        /* It came alone, and as the collector places a block of its size:
+         * memory is short, or there is no slab for its class. */
         arena_free(block);
     }
     base = heap_take(size + align + sizeof(struct aligned));

@@ -208,7 +208,6 @@ struct arena {
     _Atomic uint64_t segmented; /* shared: after the last epoch with segments */
     struct hold *holds;
     char *name; /* malloc'd, or NULL */
-    size_t chunk_size;  /* hint */
     struct arena *free_next; /* control.c; and of those being closed */
 };
 
