@@ -289,6 +289,21 @@ growth_for(size_t hint)
     return (uint8_t)class;
 }
 
+/* Not by strdup: libc would take it from whatever malloc the program has, while
+ * what the library itself takes and frees is always libc's. */
+char *
+arenap_name_copy(const char *name)
+{
+    size_t size = strlen(name) + 1;
+    char *copy = malloc(size);
+
+    if (copy == NULL) {
+        arenap_fail_system(size);
+        return NULL;
+    }
+    return memcpy(copy, name, size);
+}
+
 static struct arena *
 explicit_open_with(struct thread *self, arena_kind_t kind,
                    const arena_options_t *options)
@@ -298,10 +313,9 @@ explicit_open_with(struct thread *self, arena_kind_t kind,
 
     if ((options->flags & ARENA_TRACED) != 0 && arenap_collector_start() != 0)
         return NULL;
-    if (options->name != NULL && (name = strdup(options->name)) == NULL) {
-        arenap_fail_system(strlen(options->name) + 1);
+    if (options->name != NULL
+        && (name = arenap_name_copy(options->name)) == NULL)
         return NULL;
-    }
     arena = explicit_make(self, kind);
     if (arena == NULL) {
         free(name);

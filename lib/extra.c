@@ -172,11 +172,10 @@ arenap_extra_make(struct thread *self, const char *name, size_t limit,
         return NULL;
     extra->is_told = true;
     extra->limit = limit;
-    extra->name = name != NULL ? strdup(name) : NULL;
+    extra->name = name != NULL ? arenap_name_copy(name) : NULL;
     atomic_store_explicit(&extra->reserved, reserved, memory_order_relaxed);
     if (name != NULL && extra->name == NULL) {
         extra_free(extra);
-        arenap_fail_system(strlen(name) + 1);
         return NULL;
     }
     return extra;

@@ -211,6 +211,9 @@ struct arena {
     struct arena *free_next; /* control.c; and of those being closed */
 };
 
+/* An arena's name; to be freed.  NULL with errno set. */
+char *arenap_name_copy(const char *name);
+
 #define ARENA_AUTO_HEAD 64
 _Static_assert(offsetof(struct arena, reserved) == ARENA_AUTO_HEAD,
                "the first line is what auto arenas have");

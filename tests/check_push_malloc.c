@@ -1,5 +1,5 @@
 /*
- * check_push_malloc.c: arena_push under libarena-malloc: the cases of
+ * check_push_malloc.c: arenas under libarena-malloc: the cases of
  * tests/interpose/pusher.c, in both modes and with free left out.
  */
 
@@ -16,7 +16,7 @@
 #define PUSHER "tests/interpose/.libs/pusher"
 
 static const char *const cases[] = {"family", "libc", "collect", "threads",
-                                    "closed"};
+                                    "closed", "names"};
 
 static const struct {
     const char *variable, *value;
@@ -47,7 +47,7 @@ run_pusher(const char *name, const char *variable, const char *value)
                   value, status);
 }
 
-START_TEST(test_scopes_work_under_the_library)
+START_TEST(test_arenas_work_under_the_library)
 {
     for (size_t i = 0; i < LENGTH(settings); i++)
         run_pusher(cases[_i], settings[i].variable, settings[i].value);
@@ -63,7 +63,7 @@ main(void)
     if (access(LIBRARY, R_OK) != 0)
         return 77; /* configured with --disable-shared */
     tcase_set_timeout(tcase, 30);
-    tcase_add_loop_test(tcase, test_scopes_work_under_the_library, 0,
+    tcase_add_loop_test(tcase, test_arenas_work_under_the_library, 0,
                         LENGTH(cases));
     suite_add_tcase(suite, tcase);
     return run_suite(suite);

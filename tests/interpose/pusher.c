@@ -1,5 +1,5 @@
 /*
- * pusher.c - a program that pushes arenas, and otherwise uses libc's malloc:
+ * pusher.c - a program that has arenas, and otherwise uses libc's malloc:
  *
  *     pusher CASE
  *
@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <arena/budget.h>
 #include <arena/heap.h>
 
 static void
@@ -219,6 +220,36 @@ case_closed(void)
     free(copy);
 }
 
+/* An arena's name is the library's, and no block of malloc's. */
+static void
+case_names(void)
+{
+    static const arena_kind_t kinds[] = {ARENA_CONFINED, ARENA_SHARED,
+                                         ARENA_AUTO};
+    static arena_t *arenas[60];
+    char name[20];
+
+    for (int i = 0; i < 60; i++) {
+        arena_options_t options = ARENA_OPTIONS_INIT;
+
+        snprintf(name, sizeof name, "request %d", i);
+        options.name = name;
+        CHECK((arenas[i] = arena_open(kinds[i % 3], &options)) != NULL);
+    }
+    arena_collect();
+    for (int i = 0; i < 10000; i++)
+        memset(malloc(16), 'x', 16);
+    arena_collect();
+    for (int i = 0; i < 60; i++) {
+        snprintf(name, sizeof name, "request %d", i);
+        CHECK(strcmp(arena_name(arenas[i]), name) == 0);
+        CHECK(i % 3 == 2 || arena_close(arenas[i]) == 0);
+        arenas[i] = NULL;
+    }
+    arena_collect();
+    arena_collect();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -228,7 +259,7 @@ main(int argc, char **argv)
     } cases[] = {
         {"family", case_family},   {"libc", case_libc},
         {"collect", case_collect}, {"threads", case_threads},
-        {"closed", case_closed},
+        {"closed", case_closed},   {"names", case_names},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
