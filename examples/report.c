@@ -2,6 +2,7 @@
  * report.c: which arenas are open, and how much do they hold?
  */
 
+#define _POSIX_C_SOURCE 200809L
 #undef NDEBUG
 #include <assert.h>
 #include <stdio.h>

@@ -2,6 +2,7 @@
  * scope.c: arenas that close when their block is left.
  */
 
+#define _POSIX_C_SOURCE 200809L
 #undef NDEBUG
 #include <assert.h>
 #include <stdio.h>
