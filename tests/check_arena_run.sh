@@ -197,11 +197,15 @@ expect 0 '' '' --stats "$victim" own_files "$tmp/own"
 
 # --- Reports ------------------------------------------------------------------
 
-# reports COUNT: so many files there are
+# reports COUNT: so many files there are, as soon as what goes on behind the
+# program has written its own
 reports()
 {
-    [ "$(find "$tmp/reports" -type f | wc -l)" -eq "$1" ] \
-        || fault "not $1 files: $(ls "$tmp/reports")"
+    for _ in $(seq 300); do
+        [ "$(find "$tmp/reports" -type f | wc -l)" -ne "$1" ] || return 0
+        sleep 0.1
+    done
+    fault "not $1 files: $(ls "$tmp/reports")"
 }
 
 mkdir "$tmp/reports"
