@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "number.h"
 #include "walk_kind.h"
@@ -44,12 +45,10 @@ check_variants(struct walk *walk, const arena_layout_t *layout,
 }
 
 static ARENA_COLD int
-fail_number(struct walk *walk, const arena_layout_t *layout,
-            struct number number)
+fail_range(struct walk *walk, const arena_layout_t *layout, const char *text)
 {
-    char text[NUMBER_TEXT], type[NUMBER_TEXT];
+    char type[NUMBER_TEXT];
 
-    arenap_number_text(number, text);
     arenap_number_type(layout, walk->to, type);
     return arenap_fault_set(&walk->fault, ERANGE, "%s does not fit %s", text,
                             type);
@@ -59,6 +58,7 @@ int
 arenap_walk_int(struct walk *walk, const arena_layout_t *layout,
                 const char *src, size_t dst)
 {
+    char text[NUMBER_TEXT];
     struct number number;
 
     if (!arenap_number_is_sound(layout))
@@ -70,14 +70,15 @@ arenap_walk_int(struct walk *walk, const arena_layout_t *layout,
     if (arenap_number_store(layout, walk->to, number,
                             arenap_walk_copy(walk, dst)))
         return 0;
-    return fail_number(walk, layout, number);
+    arenap_number_text(number, text);
+    return fail_range(walk, layout, text);
 }
 
 int
 arenap_walk_float(struct walk *walk, const arena_layout_t *layout,
                   const char *src, size_t dst)
 {
-    char type[NUMBER_TEXT];
+    char text[NUMBER_TEXT];
     double number;
 
     if (!arenap_number_is_sound(layout))
@@ -85,9 +86,8 @@ arenap_walk_float(struct walk *walk, const arena_layout_t *layout,
     if (arenap_number_float(layout, walk->from, src,
                             arenap_walk_copy(walk, dst), &number))
         return 0;
-    arenap_number_type(layout, walk->to, type);
-    return arenap_fault_set(&walk->fault, ERANGE, "%g does not fit %s", number,
-                            type);
+    snprintf(text, sizeof text, "%g", number);
+    return fail_range(walk, layout, text);
 }
 
 int
