@@ -34,6 +34,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "../lib/interpose.h"
 
@@ -211,6 +212,9 @@ void arenap_spawn_resume(void);
 
 /* A signal was delivered with a value. */
 void arenap_kernel_signalled(const siginfo_t *info);
+
+/* So many bytes were read: maybe signals. */
+void arenap_kernel_read(int file, const void *bytes, ssize_t size);
 
 void arenap_kernel_fork_prepare(void);
 void arenap_kernel_fork_done(void);

@@ -15,12 +15,16 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <mqueue.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -351,6 +355,51 @@ arenap_kernel_signalled(const siginfo_t *info)
 {
     if (info->si_code == SI_QUEUE && info->si_pid == getpid())
         queued_remove(info->si_value);
+}
+
+/* The same bytes may have come from a pipe: then the signal has been read
+ * before, and its value may have been queued again. */
+static bool
+is_signalfd(int file)
+{
+    static const char kind[] = "anon_inode:[signalfd]";
+    char path[32], name[sizeof kind];
+    long length;
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    length = syscall(SYS_readlinkat, AT_FDCWD, path, name, sizeof name);
+    return length == sizeof kind - 1
+           && memcmp(name, kind, sizeof kind - 1) == 0;
+}
+
+static bool
+is_queued(const struct signalfd_siginfo *info)
+{
+    return info->ssi_code == SI_QUEUE && info->ssi_ptr != 0
+           && info->ssi_pid == (uint32_t)getpid();
+}
+
+void
+arenap_kernel_read(int file, const void *bytes, ssize_t size)
+{
+    struct signalfd_siginfo info;
+    bool known = false;
+    int saved = errno;
+
+    if (atomic_load(&queued.used) == 0 || size <= 0
+        || (size_t)size % sizeof info != 0)
+        return;
+    for (size_t at = 0; at < (size_t)size; at += sizeof info) {
+        memcpy(&info, (const char *)bytes + at, sizeof info);
+        if (!is_queued(&info))
+            continue;
+        if (!known && !is_signalfd(file))
+            break;
+        known = true;
+        queued_remove((union sigval){
+            .sival_ptr = (void *)(uintptr_t)info.ssi_ptr});
+    }
+    errno = saved;
 }
 
 INTERPOSE int

@@ -142,7 +142,11 @@ transfer_again(struct transfer *transfer)
 INTERPOSE ssize_t
 read(int file, void *bytes, size_t size)
 {
-    return TRANSFERRED(ssize_t, file, INWARD, REAL(read)(file, bytes, size));
+    ssize_t done =
+        TRANSFERRED(ssize_t, file, INWARD, REAL(read)(file, bytes, size));
+
+    arenap_kernel_read(file, bytes, done);
+    return done;
 }
 
 INTERPOSE ssize_t

@@ -61,6 +61,7 @@ static const char *const hidden[] = {
     "argv",   "environ",      "epoll",          "specific",
     "aligned", "exit_value",  "epoll_many",     "timer",
     "sigqueue", "mqueue", "mmap_zero", "sigqueue_often",
+    "sigqueue_files",
 };
 
 static const char *const stacks[] = {

@@ -35,6 +35,7 @@
 #include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/sem.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/syscall.h>
@@ -682,6 +683,61 @@ case_sigqueue_often(void)
     churn();
     CHECK(sigwaitinfo(&set, &info) == SIGRTMIN);
     block_check(info.si_value.sival_ptr, 0);
+}
+
+/* Read a signal, queue its value again, and send the bytes that were read
+ * through a pipe. */
+static NOINLINE void
+queue_again(int file)
+{
+    struct signalfd_siginfo info;
+    union sigval value;
+    int sides[2];
+
+    CHECK(read(file, &info, sizeof info) == sizeof info);
+    value.sival_ptr = (void *)(uintptr_t)info.ssi_ptr;
+    CHECK(sigqueue(getpid(), SIGRTMIN, value) == 0);
+    CHECK(pipe(sides) == 0);
+    CHECK(write(sides[1], &info, sizeof info) == sizeof info);
+    CHECK(read(sides[0], &info, sizeof info) == sizeof info);
+    memset(&info, 0, sizeof info);
+    memset(&value, 0, sizeof value);
+}
+
+static NOINLINE void
+read_and_check(int file, unsigned slot)
+{
+    struct signalfd_siginfo info;
+
+    CHECK(read(file, &info, sizeof info) == sizeof info);
+    block_check((void *)(uintptr_t)info.ssi_ptr, slot);
+}
+
+/* The same, read from a file. */
+static void
+case_sigqueue_files(void)
+{
+    struct signalfd_siginfo info;
+    sigset_t set;
+    int file;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    CHECK((file = signalfd(-1, &set, SFD_CLOEXEC)) >= 0);
+    for (unsigned i = 1; i <= 90000; i++) {
+        CHECK(sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_ptr =
+                       (void *)(uintptr_t)i}) == 0);
+        CHECK(read(file, &info, sizeof info) == sizeof info);
+        CHECK(info.ssi_ptr == i);
+    }
+    queue_signal(0);
+    churn();
+    read_and_check(file, 0);
+    queue_signal(1);
+    queue_again(file);
+    churn();
+    read_and_check(file, 1);
 }
 
 static void
@@ -2251,6 +2307,7 @@ static const struct {
     {"timer_leak", case_timer_leak},
     {"sigqueue", case_sigqueue},
     {"sigqueue_often", case_sigqueue_often},
+    {"sigqueue_files", case_sigqueue_files},
     {"mqueue", case_mqueue},
     {"aligned", case_aligned},
     {"coroutine", case_coroutine},
