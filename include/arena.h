@@ -626,7 +626,8 @@ ARENA_API const char *arena_error(void);
 
 /** List the open arenas: kind, name, bytes, blocks, age in seconds, owner.
  *  Auto arenas are listed as one line, with their count.
- *  The age of an arena opened in a burst is the age of the burst.
+ *  The age of an arena opened in a burst is the age of the burst.  Of a name
+ *  control characters and backslashes are shown as \ and three octal digits.
  *  Says, too, which variables of the environment have a value that means
  *  nothing, and whether another libarena is in the process.
  *  @return 0; or -1 with errno set: EINVAL: stream is NULL; or as fprintf. */

@@ -268,6 +268,22 @@ report_age(const struct report *report, const struct arena *arena)
     return (double)(now - arena->born) * (1u << ARENA_TICK_SHIFT) / 1e9;
 }
 
+/* A name on one line: control characters, and what stands for them, are
+ * written by their numbers. */
+static void
+name_escape(const char *name, char *out, size_t size)
+{
+    while (*name != '\0' && size > sizeof "\\ooo") {
+        unsigned char c = (unsigned char)*name++;
+        int length = snprintf(
+            out, size, c < ' ' || c == 0x7f || c == '\\' ? "\\%03o" : "%c", c);
+
+        out += length;
+        size -= (size_t)length;
+    }
+    *out = '\0';
+}
+
 static void
 report_visit(struct arena *arena, void *context)
 {
@@ -286,7 +302,7 @@ report_visit(struct arena *arena, void *context)
     asked = arena_asked(arena);
     bytes = arenap_explicit_reserved(arena);
     if (arena->name != NULL)
-        snprintf(name, sizeof name, "%s", arena->name);
+        name_escape(arena->name, name, sizeof name);
     if (arena->kind == ARENA_CONFINED) {
         thread = arenap_thread_find(arena->owner_serial);
         snprintf(owner, sizeof owner, thread != NULL ? "thread %d" : "ended",

@@ -415,6 +415,49 @@ START_TEST(test_report_tells_owners_apart)
 }
 END_TEST
 
+/* A line each, whatever its name; and no two names look the same. */
+START_TEST(test_report_shows_control_characters_of_names_by_number)
+{
+    static const char *const names[][2] = {
+        {"two\nlines", "two\\012lines"},
+        {"\033[2Jgone\177", "\\033[2Jgone\\177"},
+        {"back\\012slash", "back\\134012slash"},
+        {"na\303\257ve\t", "na\303\257ve\\011"},
+    };
+    arena_options_t options = ARENA_OPTIONS_INIT;
+    char shown[32], *text;
+    arena_t *arena;
+
+    options.name = names[_i][0];
+    ck_assert_ptr_nonnull(arena = arena_open(ARENA_CONFINED, &options));
+    text = report_text();
+    snprintf(shown, sizeof shown, " %s ", names[_i][1]);
+    ck_assert_msg(strstr(text, shown) != NULL, "%s", text);
+    ck_assert_str_eq(arena_name(arena), names[_i][0]);
+    free(text);
+    expect_ok(arena_close(arena));
+}
+END_TEST
+
+/* One of nothing else is cut, and not within a number. */
+START_TEST(test_report_of_long_names_of_control_characters)
+{
+    arena_options_t options = ARENA_OPTIONS_INIT;
+    char name[100], *text, *end;
+    arena_t *arena;
+
+    memset(name, '\n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    options.name = name;
+    ck_assert_ptr_nonnull(arena = arena_open(ARENA_SHARED, &options));
+    text = report_text();
+    ck_assert_ptr_nonnull(end = strrchr(text, '\\'));
+    ck_assert_int_eq(strncmp(end, "\\012 ", 5), 0);
+    free(text);
+    expect_ok(arena_close(arena));
+}
+END_TEST
+
 START_TEST(test_report_null_fails_einval)
 {
     arena_usage_t before = usage_now();
@@ -449,6 +492,9 @@ scale_suite(void)
     tcase_add_loop_test(report, test_report_lists_open_arena_until_closed, 0,
                         2);
     tcase_add_test(report, test_report_tells_owners_apart);
+    tcase_add_loop_test(
+        report, test_report_shows_control_characters_of_names_by_number, 0, 4);
+    tcase_add_test(report, test_report_of_long_names_of_control_characters);
     tcase_add_test(report, test_report_null_fails_einval);
     suite_add_tcase(suite, report);
     return suite;
