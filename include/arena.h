@@ -59,6 +59,7 @@
 
 #if defined(__GNUC__)
 #define ARENA_API __attribute__((visibility("default")))
+#define ARENA_C99_ __extension__ /* before declarations with bool */
 #define ARENA_ATTR_MALLOC __attribute__((malloc))
 #define ARENA_ATTR_SIZE(n) __attribute__((alloc_size(n)))
 #define ARENA_ATTR_SIZE2(n, m) __attribute__((alloc_size(n, m)))
@@ -66,6 +67,7 @@
 #define ARENA_ATTR_CLEANUP(f) __attribute__((cleanup(f)))
 #else
 #define ARENA_API
+#define ARENA_C99_
 #define ARENA_ATTR_MALLOC
 #define ARENA_ATTR_SIZE(n)
 #define ARENA_ATTR_SIZE2(n, m)
@@ -599,10 +601,10 @@ ARENA_API const char *arena_name(const arena_t *arena);
 ARENA_API size_t arena_bytes(const arena_t *arena);
 
 /** Is the arena open?  NULL: no.  Threads: any.  Never fails. */
-ARENA_API bool arena_is_alive(const arena_t *arena);
+ARENA_C99_ ARENA_API bool arena_is_alive(const arena_t *arena);
 
 /** Is the arena open, and may the calling thread allocate from it? */
-ARENA_API bool arena_is_accessible(const arena_t *arena);
+ARENA_C99_ ARENA_API bool arena_is_accessible(const arena_t *arena);
 
 /**
  * The arena whose memory holds ptr.

@@ -108,7 +108,7 @@ ARENA_API size_t arena_limit(void);
 
 /** May a reservation force collections?  On by default.
  *  @return 0. */
-ARENA_API int arena_set_explicit_gc(bool enabled);
+ARENA_C99_ ARENA_API int arena_set_explicit_gc(bool enabled);
 
 /**
  * A full collection; then what it found is done, close actions included, and

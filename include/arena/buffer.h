@@ -189,7 +189,8 @@ ARENA_API size_t arena_buffer_limit(const arena_buffer_t *buffer);
 /** The bytes from the position to the limit. */
 ARENA_API size_t arena_buffer_remaining(const arena_buffer_t *buffer);
 
-ARENA_API bool arena_buffer_is_read_only(const arena_buffer_t *buffer);
+ARENA_C99_ ARENA_API bool
+arena_buffer_is_read_only(const arena_buffer_t *buffer);
 
 /** The byte order in which numbers are read and written; of NULL the
  *  machine's. */

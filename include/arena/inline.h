@@ -68,8 +68,8 @@ typedef struct arena_cursor_step_ {
 ARENA_CURSOR_TLS_ ARENA_API uint64_t arena_turn_;
 
 /* A block that the run has no room for, or that it must not give. */
-ARENA_API arena_cursor_step_t_ arena_cursor_next_(arena_cursor_t cursor,
-                                                  size_t size, bool zero);
+ARENA_C99_ ARENA_API arena_cursor_step_t_
+arena_cursor_next_(arena_cursor_t cursor, size_t size, bool zero);
 ARENA_API void arena_cursor_return_(arena_cursor_t cursor);
 
 /**
@@ -102,7 +102,7 @@ arena_cursor_room_(size_t size)
 }
 
 /* Is the run still the cursor's, and is there room in it? */
-ARENA_CURSOR_INLINE_ bool
+ARENA_C99_ ARENA_CURSOR_INLINE_ bool
 arena_cursor_fits_(const arena_cursor_t *cursor, size_t size)
 {
     return ARENA_CURSOR_LIKELY_(cursor->turn == arena_turn_)

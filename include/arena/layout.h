@@ -136,8 +136,8 @@ struct arena_layout {
 /* Each layout L has types L_value and L_data; the macros check with them. */
 #define ARENA_SCALAR_(name, type)                                             \
     extern ARENA_API const arena_layout_t name;                               \
-    typedef type name##_value;                                                \
-    typedef type name##_data
+    ARENA_C99_ typedef type name##_value;                                     \
+    ARENA_C99_ typedef type name##_data
 #define ARENA_SCALARS_(name, type)                                            \
     ARENA_SCALAR_(name, type);                                                \
     ARENA_SCALAR_(name##_le, type);                                           \

@@ -79,8 +79,8 @@ ARENA_API arena_phantom_t *arena_phantom_new(const void *referent,
  *  When phantom is NULL, false.
  *  Threads: any.  Collects: never.
  *  As Reference.refersTo of the JDK. */
-ARENA_API bool arena_phantom_refers_to(const arena_phantom_t *phantom,
-                                       const void *ptr);
+ARENA_C99_ ARENA_API bool
+arena_phantom_refers_to(const arena_phantom_t *phantom, const void *ptr);
 
 /** The data that it was made with; of no phantom, NULL.  Threads: any.  Collects: never. */
 ARENA_API void *arena_phantom_data(const arena_phantom_t *phantom);
@@ -98,7 +98,7 @@ ARENA_API void arena_phantom_clear(arena_phantom_t *phantom);
  *          EINVAL.
  *  Threads: any; attaches the calling thread.  Collects: never.
  *  As Reference.enqueue of the JDK. */
-ARENA_API bool arena_phantom_enqueue(arena_phantom_t *phantom);
+ARENA_C99_ ARENA_API bool arena_phantom_enqueue(arena_phantom_t *phantom);
 
 /** Free a phantom, in whatever state; one in a queue leaves it.  Nobody may
  *  use it after that.  NULL: nothing.

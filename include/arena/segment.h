@@ -275,14 +275,16 @@ ARENA_API int arena_segment_overlap(const arena_segment_t *segment,
 /* --- Asking ------------------------------------------------------------ */
 
 /** Is the memory still there?  Any thread; never fails; NULL: no. */
-ARENA_API bool arena_segment_is_alive(const arena_segment_t *segment);
+ARENA_C99_ ARENA_API bool
+arena_segment_is_alive(const arena_segment_t *segment);
 
 /** Is it there, and may the calling thread use it? */
-ARENA_API bool arena_segment_is_accessible(const arena_segment_t *segment);
+ARENA_C99_ ARENA_API bool
+arena_segment_is_accessible(const arena_segment_t *segment);
 
 /** Do two segments begin at the same address?
  *  As MemorySegment.equals of the JDK for native segments. */
-ARENA_INLINE_ bool
+ARENA_C99_ ARENA_INLINE_ bool
 arena_segment_same_address(const arena_segment_t *a, const arena_segment_t *b)
 {
     return a != NULL && b != NULL && a->addr == b->addr;
@@ -675,7 +677,7 @@ arena_segment_odd_(const arena_segment_t *segment, uint64_t also)
            | ((segment->owner ^ arena_self_) & segment->confined) | also;
 }
 
-ARENA_SEGMENT_ACCESS_ bool
+ARENA_C99_ ARENA_SEGMENT_ACCESS_ bool
 arena_segment_holds_(const arena_segment_t *segment, size_t offset,
                      size_t width)
 {
@@ -825,7 +827,7 @@ ARENA_SEGMENT_NUMBER_(ptr, void *, uint64_t, 64)
 ARENA_SEGMENT_NUMBER_(ptr, void *, uint32_t, 32)
 #endif
 
-ARENA_INLINE_ int
+ARENA_C99_ ARENA_INLINE_ int
 arena_get_bool(const arena_segment_t *segment, size_t offset, bool *out)
 {
     uint8_t byte = 0;
@@ -836,7 +838,7 @@ arena_get_bool(const arena_segment_t *segment, size_t offset, bool *out)
     return 0;
 }
 
-ARENA_INLINE_ int
+ARENA_C99_ ARENA_INLINE_ int
 arena_set_bool(const arena_segment_t *segment, size_t offset, bool value)
 {
     return arena_set_u8(segment, offset, value);
