@@ -9,7 +9,8 @@
 
 #include "internal.h"
 
-/* The value; NULL: it has none, or the program has gained rights. */
+/* The value; NULL: it has none, as shells that clear a variable leave it, or
+ * the program has gained rights. */
 const char *arenap_environment_get(const char *name);
 
 /* Note that it was passed over.  Any thread; only the first few are kept. */

@@ -848,6 +848,17 @@ static const struct {
                    {"3G", 3 * 1024 * MIB},
                    {"0", 0}};
 
+/* As it is for most programs: cleared, rather than malformed. */
+START_TEST(test_environment_limit_that_is_empty_is_none)
+{
+    struct run empty = run_self("limit", "ARENA_LIMIT", "");
+    struct run unset = run_self("limit", NULL, NULL);
+
+    ck_assert_uint_eq(empty.number, unset.number);
+    ck_assert_uint_eq(empty.lines, 0);
+}
+END_TEST
+
 START_TEST(test_environment_limit_in_bytes_is_taken)
 {
     struct run run = run_self("limit", "ARENA_LIMIT", good_limits[_i].text);
@@ -1039,6 +1050,7 @@ add_environment(Suite *suite)
 {
     TCase *tcase = add_case(suite, "environment", setup);
 
+    tcase_add_test(tcase, test_environment_limit_that_is_empty_is_none);
     tcase_add_loop_test(tcase, test_environment_limit_in_bytes_is_taken, 0,
                         LENGTH(good_limits));
     tcase_add_test(tcase, test_environment_limit_in_percent_is_taken);

@@ -24,6 +24,7 @@
  *                      ("50%"); 0 means zero; anything else is refused with a
  *                      line on stderr
  *   ARENA_EXPLICIT_GC  0: a reservation never forces a collection
+ * A variable that is set and empty is as one that is not set.
  *
  * The model is java.nio.Bits of the JDK with its -XX:MaxDirectMemorySize.
  */
