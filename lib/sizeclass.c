@@ -90,6 +90,23 @@ arenap_sizeclass_use(unsigned fine)
                 memory_order_relaxed);
 }
 
+/* The smallest fine class that is large enough, and smaller than another that
+ * will do; or that one. */
+static unsigned
+aligned_finer(size_t size, size_t align, unsigned other)
+{
+    if (size <= SIZECLASS_SMALL_LAST / 2 || size > SIZECLASS_SMALL_LAST)
+        return other;
+    for (unsigned fine = SIZECLASS_SMALL + 1; arenap_sizeclass_is_fine(fine);
+         fine++) {
+        size_t bytes = arenap_sizeclass[fine].bytes;
+
+        if (bytes >= size && bytes % align == 0)
+            return bytes < arenap_sizeclass[other].bytes ? fine : other;
+    }
+    return other;
+}
+
 unsigned
 arenap_sizeclass_aligned(size_t size, size_t align)
 {
@@ -98,11 +115,10 @@ arenap_sizeclass_aligned(size_t size, size_t align)
     if (size > SIZECLASS_LAST || align > ARENA_PAGE)
         return SIZECLASS_NONE;
     class = arenap_sizeclass_for(size);
+    if (arenap_sizeclass_is_fine(class))
+        class = SIZECLASS_SMALL;
+    /* None of the fine ones is aligned to more than half a page. */
     while (arenap_sizeclass[class].bytes % align != 0)
         class++;
-    /* After the fine ones: half a page is less than what comes next. */
-    if (size <= SIZECLASS_SMALL_LAST && align <= SIZECLASS_SMALL_LAST
-        && class > SIZECLASS_SMALL + SIZECLASS_FINE)
-        return SIZECLASS_SMALL;
-    return class;
+    return aligned_finer(size, align, class);
 }

@@ -98,8 +98,9 @@ arenap_sizeclass_is_tiled(unsigned class)
     return class > SIZECLASS_SMALL && arenap_sizeclass[class].inverse == 0;
 }
 
-/* The smallest class of a size whose blocks are all aligned so, or
- * SIZECLASS_NONE.  The alignment is a power of two. */
+/* The smallest class of a size whose blocks are all aligned so, whether it is
+ * in use if it is a fine one; or SIZECLASS_NONE.  The alignment is a power of
+ * two. */
 unsigned arenap_sizeclass_aligned(size_t size, size_t align);
 
 #endif

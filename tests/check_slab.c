@@ -377,6 +377,24 @@ START_TEST(test_few_blocks_are_not_of_a_fine_class)
 }
 END_TEST
 
+START_TEST(test_many_aligned_blocks_are_of_a_fine_class)
+{
+    size_t fine = 0;
+
+    for (size_t i = 0; i < MANY; i++) {
+        char *block = arena_aligned_alloc(64, 1300);
+
+        ck_assert_uint_eq((uintptr_t)block % 64, 0);
+        ck_assert_uint_ge(arena_usable_size(block), 1300);
+        fine += arena_usable_size(block) == 1472;
+        held[i] = block;
+    }
+    ck_assert_uint_ge(fine, MANY / 2);
+    for (size_t i = 0; i < MANY; i++)
+        arena_free(held[i]);
+}
+END_TEST
+
 static size_t
 smallest_aligned(size_t size, size_t align)
 {
@@ -391,18 +409,17 @@ smallest_aligned(size_t size, size_t align)
     return least;
 }
 
-/* But for a third of a page, which goes on to half of one at once. */
+/* With the fine classes in use, and before. */
 START_TEST(test_aligned_blocks_take_the_smallest_class)
 {
-    for (unsigned i = 1; i <= SIZECLASS_FINE; i++)
+    for (unsigned i = 1; i <= SIZECLASS_FINE && _i == 1; i++)
         arenap_sizeclass_use(SIZECLASS_SMALL + i);
     for (size_t align = 16; align <= ARENA_PAGE; align *= 2)
         for (size_t size = 1; size <= SIZECLASS_LAST; size++) {
             unsigned class = arenap_sizeclass_aligned(size, align);
 
-            if (arenap_sizeclass_for(size) != SIZECLASS_SMALL - 1
-                && arenap_sizeclass[class].bytes
-                       != smallest_aligned(size, align))
+            if (arenap_sizeclass[class].bytes
+                != smallest_aligned(size, align))
                 ck_abort_msg("%zu bytes, aligned to %zu: %u", size, align,
                              arenap_sizeclass[class].bytes);
         }
@@ -433,7 +450,9 @@ slab_suite(void)
     tcase_add_test(blocks, test_contents_stay_in_many_threads);
     tcase_add_test(blocks, test_fine_class_takes_less_than_pages);
     tcase_add_test(blocks, test_few_blocks_are_not_of_a_fine_class);
-    tcase_add_test(blocks, test_aligned_blocks_take_the_smallest_class);
+    tcase_add_loop_test(blocks, test_aligned_blocks_take_the_smallest_class, 0,
+                        2);
+    tcase_add_test(blocks, test_many_aligned_blocks_are_of_a_fine_class);
     suite_add_tcase(suite, blocks);
     return suite;
 }
