@@ -195,6 +195,13 @@ arena_interpose_free(void *block)
 }
 
 bool
+arena_interpose_mappings(
+    void (*visit)(uintptr_t lo, uintptr_t hi, void *context), void *context)
+{
+    return arenap_maps_all(visit, context);
+}
+
+bool
 arena_interpose_holds(const void *ptr)
 {
     struct maps_point point = {(uintptr_t)ptr,

@@ -52,6 +52,11 @@ ARENA_API bool arena_interpose_free_at_hand(void *block);
  * and a sentence.  False if it is no such block, but maybe somebody else's. */
 ARENA_API bool arena_interpose_free(void *block);
 
+/* Call visit for each mapping of the process, from the lowest address on,
+ * without functions of libc's.  False: not all could be read. */
+ARENA_API bool arena_interpose_mappings(
+    void (*visit)(uintptr_t lo, uintptr_t hi, void *context), void *context);
+
 /* Does it point to where libarena or the collector has blocks? */
 ARENA_API bool arena_interpose_holds(const void *ptr);
 

@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <link.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -297,9 +298,8 @@ arenap_maps_resident(uintptr_t lo, uintptr_t hi, maps_visit *visit,
 
 /* --- Reading the mappings --- */
 
-/* Read with the world stopped, by one thread at a time: the buffer is
- * static.  A line that does not fit is a path longer than any. */
-#define MAPS_BUFFER 65536
+/* A line, without its end. */
+typedef void line_visit(const char *line, void *context);
 
 static uintptr_t
 parse_hex(const char **text)
@@ -346,30 +346,26 @@ line_counts(const char *mode, const char *path)
     return mode[1] == 'w' || !file;
 }
 
-/* One line: "lo-hi mode offset device inode   path". */
-static void
-line_visit(const char *line, maps_visit *visit, void *context)
-{
-    uintptr_t lo = parse_hex(&line), hi;
-    const char *mode;
+struct maps_range {
+    uintptr_t lo, hi;
+};
 
+/* One line: "lo-hi mode offset device inode   path".  What follows the
+ * range. */
+static const char *
+line_range(const char *line, struct maps_range *range)
+{
+    range->lo = parse_hex(&line);
     line++;
-    hi = parse_hex(&line);
-    mode = ++line;
-    for (int field = 0; field < 4; field++) {
-        while (*line != ' ' && *line != '\0')
-            line++;
-        while (*line == ' ')
-            line++;
-    }
-    if (line_counts(mode, line))
-        visit(lo, hi, context);
+    range->hi = parse_hex(&line);
+    return line + 1;
 }
 
-bool
-arenap_maps_each(maps_visit *visit, void *context)
+/* A line that does not fit the buffer is a path longer than any.  False, after
+ * some visits or none: the mappings cannot be read. */
+static bool
+lines_each(char *buffer, size_t size, line_visit *visit, void *context)
 {
-    static char buffer[MAPS_BUFFER];
     int saved = errno;
     long file = raw_open("/proc/self/maps"), got;
     size_t have = 0;
@@ -378,8 +374,7 @@ arenap_maps_each(maps_visit *visit, void *context)
         errno = saved;
         return false;
     }
-    while ((got = syscall(SYS_read, file, buffer + have,
-                          sizeof buffer - 1 - have))
+    while ((got = syscall(SYS_read, file, buffer + have, size - 1 - have))
            > 0) {
         char *line = buffer, *end;
 
@@ -387,7 +382,7 @@ arenap_maps_each(maps_visit *visit, void *context)
         buffer[have] = '\0';
         while ((end = strchr(line, '\n')) != NULL) {
             *end = '\0';
-            line_visit(line, visit, context);
+            visit(line, context);
             line = end + 1;
         }
         have -= (size_t)(line - buffer);
@@ -396,4 +391,60 @@ arenap_maps_each(maps_visit *visit, void *context)
     syscall(SYS_close, file);
     errno = saved;
     return got == 0 && have == 0;
+}
+
+struct maps_visitor {
+    maps_visit *visit;
+    void *context;
+};
+
+static void
+visit_any(const char *line, void *context)
+{
+    const struct maps_visitor *visitor = context;
+    struct maps_range range;
+
+    line_range(line, &range);
+    visitor->visit(range.lo, range.hi, visitor->context);
+}
+
+static void
+visit_if_it_counts(const char *line, void *context)
+{
+    const struct maps_visitor *visitor = context;
+    struct maps_range range;
+    const char *mode = line_range(line, &range), *path = mode;
+
+    for (int field = 0; field < 4; field++) {
+        while (*path != ' ' && *path != '\0')
+            path++;
+        while (*path == ' ')
+            path++;
+    }
+    if (line_counts(mode, path))
+        visitor->visit(range.lo, range.hi, visitor->context);
+}
+
+/* Most that a path takes, and what comes before it. */
+#define LINE_MOST (PATH_MAX + 100)
+
+bool
+arenap_maps_all(maps_visit *visit, void *context)
+{
+    struct maps_visitor visitor = {visit, context};
+    char buffer[LINE_MOST];
+
+    return lines_each(buffer, sizeof buffer, visit_any, &visitor);
+}
+
+/* Read with the world stopped, by one thread at a time. */
+#define MAPS_BUFFER 65536
+
+bool
+arenap_maps_each(maps_visit *visit, void *context)
+{
+    static char buffer[MAPS_BUFFER];
+    struct maps_visitor visitor = {visit, context};
+
+    return lines_each(buffer, sizeof buffer, visit_if_it_counts, &visitor);
 }

@@ -52,4 +52,8 @@ long arenap_maps_copy(void *to, uintptr_t from, size_t size);
  * or none, if the mappings cannot be read. */
 bool arenap_maps_each(maps_visit *visit, void *context);
 
+/* The same for every mapping, with no threads stopped; from the lowest address
+ * on.  Takes a path's length of the stack. */
+bool arenap_maps_all(maps_visit *visit, void *context);
+
 #endif
