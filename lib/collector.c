@@ -74,6 +74,7 @@ static struct {
     const char *reason; /* of UNUSABLE */
     unsigned kind[BLOCK_KINDS];
     unsigned heap_large; /* BLOCK_HEAP larger than any class */
+    void **heap_free;    /* lists of small ones, by granules */
     bool has_tiles;
     bool paced; /* by us */
     size_t heap_first;
@@ -487,7 +488,9 @@ kinds_make(void)
     /* Old pointers in blocks that a program does not fill keep garbage, and
      * that keeps more: what comes from the collector is cleared.  To clear
      * large ones costs too much. */
-    collector.kind[BLOCK_HEAP] = kind_make(GC_DS_LENGTH, 1, 1, NULL, 0);
+    collector.heap_free = GC_new_free_list();
+    collector.kind[BLOCK_HEAP] =
+        GC_new_kind(collector.heap_free, GC_DS_LENGTH, 1, 1);
     collector.heap_large = kind_make(GC_DS_LENGTH, 1, 0, NULL, 0);
     collector.kind[BLOCK_WITNESS] =
         kind_make(GC_DS_LENGTH, 0, 1, arenap_phantom_witness_dead, 0);
@@ -946,6 +949,33 @@ arenap_collector_free(struct thread *self, void *base)
 {
     if (arenap_collector_stops(self))
         GC_free(base);
+}
+
+struct freed {
+    uintptr_t *block;
+    size_t size;
+};
+
+/* The collector has cleared it, and would link it a second time.  Somebody
+ * may have it already: only as the first of its list it is surely free. */
+static void *
+freed_sign(void *context)
+{
+    struct freed *freed = context;
+
+    if (collector.heap_free[freed->size / ARENA_GRANULE] == freed->block)
+        freed->block[1] = arenap_magazine_sign(freed->block);
+    return NULL;
+}
+
+void
+arenap_collector_free_heap(struct thread *self, void *base, size_t size)
+{
+    struct freed freed = {base, size};
+
+    arenap_collector_free(self, base);
+    if (size <= SIZECLASS_SMALL_LAST)
+        arenap_collector_locked(freed_sign, &freed);
 }
 
 size_t

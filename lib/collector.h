@@ -105,6 +105,10 @@ void *arenap_collector_alloc_page(enum block kind, size_t bytes);
  * collector. */
 void arenap_collector_free(struct thread *self, void *base);
 
+/* The same of a heap block of that size; if it is small it stays known to be
+ * free. */
+void arenap_collector_free_heap(struct thread *self, void *base, size_t size);
+
 /* To free what arenap_collector_alloc_traced gave; and what it gave that is
  * not freed, in bytes. */
 void arenap_collector_free_traced(void *base);

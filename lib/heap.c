@@ -402,7 +402,7 @@ heap_give(struct thread *self, void *base, size_t size, uint64_t cycle)
     /* Its pages may be others' at once. */
     if (size > SIZECLASS_SMALL_LAST)
         arenap_blockmap_set((uintptr_t)base, cycle, SIZECLASS_NONE);
-    arenap_collector_free(self, base);
+    arenap_collector_free_heap(self, base, size);
 }
 
 static int

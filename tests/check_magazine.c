@@ -488,6 +488,53 @@ START_TEST(test_freed_again_large_or_aligned_is_refused)
 }
 END_TEST
 
+/* Of 1024 bytes and one more the collector makes 1344, which no class has. */
+START_TEST(test_freed_again_of_a_size_without_a_class_is_refused)
+{
+    shortage.one_by_one = true;
+    hold(0, 200, 1000);
+    shortage.one_by_one = false;
+    for (size_t i = 0; i < 200; i++) {
+        arena_free(held[i]);
+        expect_refused(held[i], "freed already");
+    }
+    for (size_t i = 0; i < 200; i++)
+        expect_refused(held[i], "freed already");
+    expect_nothing_twice(1000);
+    collect_scrubbed();
+    expect_nothing_twice(1000);
+}
+END_TEST
+
+static void *
+free_twice_main(void *refused)
+{
+    hold(0, 200, 100);
+    for (size_t i = 0; i < 200; i++) {
+        arena_free(held[i]);
+        errno = 0;
+        arena_free(held[i]);
+        *(size_t *)refused += errno == EINVAL;
+    }
+    return NULL;
+}
+
+/* It has no blocks at hand. */
+START_TEST(test_freed_again_by_a_thread_of_the_programs_is_refused)
+{
+    size_t refused = 0;
+    pthread_t thread;
+
+    if (!collects())
+        return;
+    ck_assert_int_eq(
+        GC_pthread_create(&thread, NULL, free_twice_main, &refused), 0);
+    ck_assert_int_eq(GC_pthread_join(thread, NULL), 0);
+    ck_assert_uint_eq(refused, 200);
+    expect_nothing_twice(100);
+}
+END_TEST
+
 /* It came with others of its page. */
 START_TEST(test_freed_before_it_was_used_is_refused)
 {
@@ -1072,6 +1119,10 @@ freed_case(void)
     tcase_add_test(freed, test_freed_again_in_the_depot_is_refused);
     tcase_add_test(freed, test_freed_again_after_a_collection_is_refused);
     tcase_add_test(freed, test_freed_again_large_or_aligned_is_refused);
+    tcase_add_test(freed,
+                   test_freed_again_of_a_size_without_a_class_is_refused);
+    tcase_add_test(freed,
+                   test_freed_again_by_a_thread_of_the_programs_is_refused);
     tcase_add_test(freed, test_freed_where_no_block_begins_is_refused);
     tcase_add_test(freed, test_copy_of_a_free_block_is_not_free);
     return freed;
