@@ -45,13 +45,7 @@ open_roomy(void)
 HARNESS arena_t *
 open_limited(size_t limit)
 {
-    arena_options_t options = ARENA_OPTIONS_INIT;
-    arena_t *limited;
-
-    options.limit = limit;
-    limited = arena_open(ARENA_CONFINED, &options);
-    ck_assert_ptr_nonnull(limited);
-    return limited;
+    return open_limited_within(ARENA_CONFINED, limit, NULL);
 }
 
 /* A close action. */

@@ -392,21 +392,9 @@ END_TEST
 
 /* --- Limit --- */
 
-static arena_t *
-open_limited(size_t limit)
-{
-    arena_options_t options = ARENA_OPTIONS_INIT;
-    arena_t *arena;
-
-    options.limit = limit;
-    arena = arena_open(ARENA_AUTO, &options);
-    ck_assert_msg(arena != NULL, "%s", arena_error());
-    return arena;
-}
-
 START_TEST(test_limit_passed_fails_enomem_with_numbers)
 {
-    arena_t *arena = open_limited(256 * KIB);
+    arena_t *arena = open_limited_within(ARENA_AUTO, 256 * KIB, NULL);
     char *block = arena_memdup(arena, "intact", 7);
     arena_usage_t before = usage_now();
 
@@ -421,7 +409,7 @@ END_TEST
 
 START_TEST(test_limit_by_small_blocks_is_never_passed)
 {
-    arena_t *arena = open_limited(256 * KIB);
+    arena_t *arena = open_limited_within(ARENA_AUTO, 256 * KIB, NULL);
     size_t held = 0;
 
     while (arena_alloc(arena, 1000) != NULL) {

@@ -337,27 +337,14 @@ END_TEST
 
 /* --- An arena's own limit --- */
 
-static arena_t *
-open_limited(arena_kind_t kind, size_t limit, arena_t *parent)
-{
-    arena_options_t options = ARENA_OPTIONS_INIT;
-    arena_t *arena;
-
-    options.limit = limit;
-    options.parent = parent;
-    arena = arena_open(kind, &options);
-    ck_assert_msg(arena != NULL, "%s", arena_error());
-    return arena;
-}
-
 static const arena_kind_t limited_kinds[] = {ARENA_AUTO, ARENA_CONFINED,
                                              ARENA_SHARED};
 
 START_TEST(test_arena_limit_binds_one_arena)
 {
     arena_kind_t kind = limited_kinds[_i];
-    arena_t *limited = open_limited(kind, MIB, NULL);
-    arena_t *other = open_limited(kind, 0, NULL);
+    arena_t *limited = open_limited_within(kind, MIB, NULL);
+    arena_t *other = open_limited_within(kind, 0, NULL);
     uint64_t start = clock_ns();
 
     expect_fail(arena_alloc(limited, 2 * MIB), ENOMEM, "1048576");
@@ -377,9 +364,9 @@ END_TEST
 START_TEST(test_arena_limit_counts_children)
 {
     arena_kind_t kind = _i == 0 ? ARENA_CONFINED : ARENA_SHARED;
-    arena_t *parent = open_limited(kind, 4 * MIB, NULL);
-    arena_t *child = open_limited(kind, 0, parent);
-    arena_t *grandchild = open_limited(kind, 0, child);
+    arena_t *parent = open_limited_within(kind, 4 * MIB, NULL);
+    arena_t *child = open_limited_within(kind, 0, parent);
+    arena_t *grandchild = open_limited_within(kind, 0, child);
 
     ck_assert_ptr_nonnull(arena_alloc(grandchild, 2 * MIB));
     expect_fail(arena_alloc(child, 3 * MIB), ENOMEM, "4194304");

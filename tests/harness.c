@@ -328,6 +328,19 @@ collect_scrubbed(void)
     arena_collect();
 }
 
+arena_t *
+open_limited_within(arena_kind_t kind, size_t limit, arena_t *parent)
+{
+    arena_options_t options = ARENA_OPTIONS_INIT;
+    arena_t *arena;
+
+    options.limit = limit;
+    options.parent = parent;
+    arena = arena_open(kind, &options);
+    ck_assert_msg(arena != NULL, "%s", arena_error());
+    return arena;
+}
+
 size_t
 opaque_size(size_t value)
 {

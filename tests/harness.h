@@ -204,6 +204,11 @@ void scrub(void);
 /* Scrub, then arena_collect. */
 void collect_scrubbed(void);
 
+/* Open an arena that may hold so many bytes, 0 for any number; within a
+ * parent, if that is not NULL. */
+arena_t *open_limited_within(arena_kind_t kind, size_t limit,
+                             arena_t *parent);
+
 /* A value that the compiler cannot know. */
 size_t opaque_size(size_t value);
 
