@@ -215,9 +215,10 @@ piece_fold(struct piece *piece, struct arena *arena)
 
     arena->tally += tally;
     atomic_store_explicit(&piece->tally, 0, memory_order_relaxed);
-    /* What is left of it, if nobody took anything since. */
+    /* What is left of it, if nobody took anything since; then it is the
+     * piece's no more, which may go on if no chunk is to be had. */
     if (piece->end == arena->bump)
-        arena->bump = piece->bump;
+        arena->bump = piece->end = piece->bump;
 }
 
 /* Forget a piece, of whatever arena. */

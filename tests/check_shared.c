@@ -121,6 +121,31 @@ START_TEST(test_limit_holds_for_all_threads_together)
 }
 END_TEST
 
+/* What is left of the run when no chunk can be had is carved once: by pieces
+ * for small blocks, but not for aligned ones. */
+START_TEST(test_blocks_after_the_limit_was_met_do_not_overlap)
+{
+    arena_options_t options = ARENA_OPTIONS_INIT;
+    struct extent extents[100];
+    size_t count = 0;
+    arena_t *limited;
+    char *block;
+
+    options.limit = 4 * KIB;
+    limited = arena_open(ARENA_SHARED, &options);
+    ck_assert_ptr_nonnull(limited);
+    while ((block = arena_alloc(limited, 96)) != NULL && count < 50)
+        extents[count++] = (struct extent){block, 96};
+    for (size_t i = 0; i < 20; i++) {
+        block = arena_alloc_aligned(limited, 16, i % 2 == 0 ? 32 : 16);
+        if (block != NULL)
+            extents[count++] = (struct extent){block, 16};
+    }
+    ck_assert(extents_disjoint(extents, count));
+    expect_ok(arena_close(limited));
+}
+END_TEST
+
 /* What another thread did with a shared arena. */
 struct visit {
     char *block;
@@ -574,6 +599,7 @@ add_shared(Suite *suite)
     tcase_add_test(one, test_alloc_every_call_works);
     tcase_add_test(one, test_alloc_failures_leave_usage);
     tcase_add_test(one, test_limit_holds_for_all_threads_together);
+    tcase_add_test(one, test_blocks_after_the_limit_was_met_do_not_overlap);
     tcase_add_test(one, test_other_thread_may_use_and_close);
     tcase_add_test(one, test_blocks_of_ended_thread_stay);
     tcase_add_test(one, test_opening_thread_may_end);
