@@ -350,7 +350,9 @@ arena_open(arena_kind_t kind, const arena_options_t *options)
         return NULL;
     }
     if (options_read(&known, kind, options) != 0
-        || options_supported(&known, kind) != 0)
+        || options_supported(&known, kind) != 0
+        || (known.parent != NULL
+            && arenap_explicit_check(self, known.parent) != 0))
         return NULL;
     switch (kind) {
     case ARENA_GLOBAL:

@@ -1659,6 +1659,23 @@ START_TEST(test_first_use_refused_memory_can_be_repeated)
 }
 END_TEST
 
+/* What is wrong with the arguments is said even where memory is short. */
+START_TEST(test_open_under_closed_parent_fails_estale_not_enomem)
+{
+    arena_options_t options = ARENA_OPTIONS_INIT;
+    struct answer answer;
+
+    options.parent = arena_shared();
+    ck_assert_ptr_nonnull(options.parent);
+    expect_ok(arena_close(options.parent));
+    options.name = "child";
+    refuse(0, true, true);
+    record_answer(&answer, arena_open(ARENA_SHARED, &options));
+    refuse_no_more();
+    expect_answer(&answer, ESTALE, "closed");
+}
+END_TEST
+
 /* --- Suite --- */
 
 int
@@ -1680,6 +1697,8 @@ main(void)
     tcase_add_test(each, test_refusal_reaches_the_library);
     tcase_add_test(first, test_access_in_a_thread_without_a_record);
     tcase_add_test(first, test_actions_run_on_a_cleaner_without_a_record);
+    tcase_add_test(first,
+                   test_open_under_closed_parent_fails_estale_not_enomem);
     suite_add_tcase(suite, each);
     return run_suite(suite);
 }
