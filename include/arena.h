@@ -493,7 +493,8 @@ ARENA_API int arena_release(arena_t *arena);
  * Actions run last registered first, each exactly once, all of them before
  * any memory of the arena is freed.  In one of them the arena counts as
  * closed.  Explicit kinds run them on the thread that closes; auto arenas on
- * the library's own cleaner thread.
+ * the library's own cleaner thread.  An action must return: not by longjmp, an
+ * exception or pthread_exit.
  *
  * @param arena   an auto, confined or shared arena
  * @param action  called with arg
