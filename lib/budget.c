@@ -13,6 +13,7 @@
 #include "../include/arena/budget.h"
 #include "budget.h"
 #include "chunk.h"
+#include "chunk_cache.h"
 #include "cleaner.h"
 #include "collector.h"
 #include "credit.h"

@@ -7,7 +7,7 @@
 
 #include "../include/arena/budget.h"
 #include "budget.h"
-#include "chunk.h"
+#include "chunk_cache.h"
 #include "cleaner.h"
 #include "collector.h"
 #include "error.h"

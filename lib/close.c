@@ -7,6 +7,7 @@
 
 #include "cell.h"
 #include "chunk.h"
+#include "chunk_cache.h"
 #include "control.h"
 #include "cursor.h"
 #include "error.h"

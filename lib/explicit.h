@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "chunk.h"
+#include "chunk_cache.h"
 #include "error.h"
 #include "internal.h"
 #include "thread.h"

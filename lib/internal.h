@@ -38,9 +38,10 @@
  *   cursor.c     runs of confined arenas that programs carve up themselves
  *   action.c     close actions; extra.c: those of auto arenas, and more
  *   hold.c       acquire, release, adopt
- *   chunk.c      chunks of explicit kinds and each thread's cache of them;
- *                stock.c: large ones, kept for all threads; ager.c: a thread
- *                that ages those
+ *   chunk.c      chunks of explicit kinds: making, freeing and keeping them;
+ *                chunk_take.c: whose they are, and limits; chunk_cache.c: each
+ *                thread's; stock.c: large ones, kept for all threads; ager.c:
+ *                a thread that ages those
  *   magazine.c   free heap blocks at hand, per thread; the depot between them
  *   sizeclass.c  the sizes of those; blockmap.c: from an address to its class
  *   surplus.c    pages that the collector will not need soon

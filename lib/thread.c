@@ -11,7 +11,7 @@
 #include "../include/arena/segment.h"
 #include "ager.h"
 #include "budget.h"
-#include "chunk.h"
+#include "chunk_cache.h"
 #include "cleaner.h"
 #include "collector.h"
 #include "control.h"

@@ -16,7 +16,7 @@
 #ifndef ARENA_LIB_THREAD_H
 #define ARENA_LIB_THREAD_H
 
-#include "chunk.h"
+#include "chunk_cache.h"
 #include "control.h"
 #include "credit.h"
 #include "internal.h"

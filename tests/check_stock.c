@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../lib/chunk.h"
+#include "../lib/chunk_cache.h"
 #include "../lib/stock.h"
 #include "harness.h"
 

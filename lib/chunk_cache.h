@@ -1,0 +1,193 @@
+/*
+ * chunk_cache.h: the chunks that a thread keeps.
+ *
+ * Chunks of the small classes are kept for reuse in a cache of the thread that
+ * freed them, last in first out; one that does not fit displaces larger ones,
+ * or any of another class.  So are some of those that have one large block.
+ */
+#ifndef ARENA_LIB_CHUNK_CACHE_H
+#define ARENA_LIB_CHUNK_CACHE_H
+
+#include "budget.h"
+#include "chunk.h"
+#include "internal.h"
+#include "os.h"
+#include "pagemap.h"
+
+/* Twice what an arena has when its chunks begin to be of the last small
+ * class. */
+#define CHUNK_CACHE_BYTES ((size_t)512 * 1024)
+#define CHUNK_FIRSTS ((size_t)16)
+#define CHUNK_LARGES 4
+#define CHUNK_LARGE_BYTES ((size_t)1 << 20)
+
+/*
+ * The thread's cache.  Other threads empty it when the budget is short, so
+ * its thread says when it is inside: busy and steal are a handshake with the
+ * barriers of os.h, which cost the thread no atomic operation.
+ */
+enum {
+    CACHE_STRIPPED = 1u << 8, /* its own thread empties the cache */
+    CACHE_STOLEN = 2u << 8,   /* another one does */
+    CACHE_OFF = 4u << 8       /* for good: this system has no heavy barrier */
+};
+
+_Static_assert(CHUNK_FIRSTS < CACHE_STRIPPED,
+               "one comparison tells whether there is a chunk to take");
+
+struct chunk_cache {
+    _Atomic uint32_t busy;  /* set by its thread */
+    _Atomic uint32_t steal; /* CACHE_... bits: not zero keeps it out */
+    /* Of class 0, of which most are: a stack, linked to nothing.  Of all
+     * others: lists. */
+    struct counted firsts;
+    /* Those above firsts are the last that were there; one more is never any
+     * chunk's place. */
+    struct chunk *first[CHUNK_FIRSTS + 1];
+    pagemap_slot *slot[CHUNK_FIRSTS]; /* each one's own */
+    _Atomic size_t bytes;
+    struct chunk *list[CHUNK_CLASSES];
+    /* For blocks of their own: each list has one bin of the stock. */
+    struct chunk *large[CHUNK_LARGES];
+    _Atomic size_t large_bytes;
+};
+
+/* Enter the cache; false when somebody empties it. */
+static inline bool
+arenap_cache_enter(struct chunk_cache *cache)
+{
+    atomic_store_explicit(&cache->busy, 1, memory_order_relaxed);
+    arenap_os_light();
+    if (ARENA_LIKELY(
+            atomic_load_explicit(&cache->steal, memory_order_acquire) == 0))
+        return true;
+    atomic_store_explicit(&cache->busy, 0, memory_order_release);
+    return false;
+}
+
+static inline void
+arenap_cache_leave(struct chunk_cache *cache)
+{
+    atomic_store_explicit(&cache->busy, 0, memory_order_release);
+}
+
+/* Add to a counter of the cache; inside, or when nobody else is. */
+static inline void
+arenap_cache_add(_Atomic size_t *counter, size_t n)
+{
+    if (ARENA_OS_TSAN)
+        atomic_store_explicit(
+            counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+            memory_order_relaxed);
+    else
+        *(size_t *)(void *)counter += n;
+}
+
+static inline size_t
+arenap_cache_read(_Atomic size_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* Put a chunk where the next one goes, behind n of them, now nobody's; it is
+ * on the stack when it is counted.  Inside.  False when it does not fit. */
+static inline bool
+arenap_stack_put(struct chunk_cache *cache, size_t n, struct chunk *chunk)
+{
+    if (ARENA_UNLIKELY(arenap_budget_is_short()))
+        return false;
+    /* Mostly it comes back to where it was: to compare is faster than to
+     * store what the next pop would have to wait for. */
+    if (ARENA_UNLIKELY(cache->first[n] != chunk)) {
+        if (n == CHUNK_FIRSTS)
+            return false;
+        cache->first[n] = chunk;
+        cache->slot[n] = chunk->slot;
+    }
+    /* Before it is in the cache, from where others may take it. */
+    atomic_store_explicit(cache->slot[n], &arenap_pagemap_cached,
+                          memory_order_release);
+    return true;
+}
+
+/* The short ways: a chunk of class 0 off the stack, now the arena's, if there
+ * is one; and one onto it, if it fits. */
+static inline bool
+arenap_cache_pop(struct chunk_cache *cache, struct arena *arena,
+                 struct chunk **out)
+{
+    uint32_t steal;
+    size_t n;
+
+    atomic_store_explicit(&cache->busy, 1, memory_order_relaxed);
+    arenap_os_light();
+    steal = atomic_load_explicit(&cache->steal, memory_order_acquire);
+    n = cache->firsts.all;
+    /* It is empty, or somebody empties it. */
+    if (ARENA_UNLIKELY(n <= steal)) {
+        arenap_cache_leave(cache);
+        return false;
+    }
+    arenap_counted_set(&cache->firsts, n - 1);
+    *out = cache->first[n - 1];
+    atomic_store_explicit(cache->slot[n - 1], arena, memory_order_release);
+    arenap_cache_leave(cache);
+    return true;
+}
+
+static inline bool
+arenap_cache_push(struct chunk_cache *cache, struct chunk *chunk)
+{
+    size_t n;
+
+    if (ARENA_UNLIKELY(!arenap_cache_enter(cache)))
+        return false;
+    n = cache->firsts.all;
+    if (ARENA_UNLIKELY(!arenap_stack_put(cache, n, chunk))) {
+        arenap_cache_leave(cache);
+        return false;
+    }
+    arenap_counted_set(&cache->firsts, n + 1);
+    arenap_cache_leave(cache);
+    return true;
+}
+
+/* Chunks popped less chunks pushed: what confined arenas have of the thread's
+ * by the short ways, which count it in no other place.  Wraps below zero. */
+static inline size_t
+arenap_cache_popped(struct chunk_cache *cache)
+{
+    return (size_t)0 - arenap_counted_short(&cache->firsts);
+}
+
+/* A chunk of a class, or NULL.  Takes no lock, as none of these does. */
+struct chunk *arenap_cache_take(struct chunk_cache *cache, unsigned class);
+
+/* The same for one block of its own: with a charge of at least that. */
+struct chunk *arenap_cache_take_large(struct chunk_cache *cache,
+                                      size_t charge);
+
+/* Keep a chunk; what it takes the place of is added to a list.  False: it does
+ * not fit. */
+bool arenap_cache_give(struct chunk_cache *cache, struct chunk *chunk,
+                       struct chunk **evicted);
+
+/* Put chunks of one bin in the place of what was there, which goes back to the
+ * stock with those for which there is no room. */
+void arenap_cache_load(struct chunk_cache *cache, struct chunk *list);
+
+/* Empty the cache of a thread: of the caller's own, large chunks go to the
+ * stock; or of one that is gone. */
+void arenap_chunk_flush(struct thread *thread);
+
+/* Empty the caches of all threads, and the stock.  Returns true if that freed
+ * anything. */
+bool arenap_chunk_flush_all(void);
+
+/* Bytes in all caches; exact when no other thread runs. */
+size_t arenap_chunk_cached(void);
+
+/* In a child: nobody is inside a cache, or empties one. */
+void arenap_chunk_fork_child(void);
+
+#endif

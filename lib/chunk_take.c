@@ -1,0 +1,310 @@
+/* chunk_take.c: chunks for arenas, and back: limits, and whose they are; see
+ * chunk.h. */
+
+#include "config.h"
+
+#include <errno.h>
+
+#include "budget.h"
+#include "chunk.h"
+#include "chunk_cache.h"
+#include "error.h"
+#include "explicit.h"
+#include "internal.h"
+#include "os.h"
+#include "pagemap.h"
+#include "stock.h"
+#include "thread.h"
+
+/* From here on the system's malloc maps pages of its own every time; then
+ * it is better to know that they are zero. */
+#define CHUNK_HUGE ((size_t)32 << 20)
+
+/* --- Limits of arenas --- */
+
+static void
+limit_give(struct arena *from, const struct arena *to, size_t size)
+{
+    for (; from != to; from = from->parent)
+        if (from->limit != 0)
+            atomic_fetch_sub(&from->subtree, size);
+}
+
+/* Take size from the limit of the arena and of each ancestor. */
+static int
+limit_take(struct arena *arena, size_t size)
+{
+    for (struct arena *a = arena; a != NULL; a = a->parent) {
+        size_t held = atomic_load(&a->subtree);
+
+        if (a->limit == 0)
+            continue;
+        do {
+            if (held > a->limit || size > a->limit - held) {
+                limit_give(arena, a, size);
+                return arenap_fail(ENOMEM,
+                                   "cannot take %zu bytes for the arena "
+                                   "(held: %zu, its limit: %zu)",
+                                   size, held, a->limit);
+            }
+        } while (!atomic_compare_exchange_weak(&a->subtree, &held,
+                                               held + size));
+    }
+    return 0;
+}
+
+/* --- Whose they are --- */
+
+static inline void
+chunk_count(struct thread *self, struct arena *arena, size_t charge)
+{
+    arenap_count(&self->counts[arena->kind].reserved, charge);
+    /* Others change it at the same time only inside the arena: so where there
+     * are none, and no more can come, one thread alone does. */
+    if (arena->kind == ARENA_CONFINED || atomic_load(&arena->users) == 0)
+        atomic_store_explicit(&arena->reserved,
+                              arenap_explicit_reserved(arena) + charge,
+                              memory_order_relaxed);
+    else
+        atomic_fetch_add_explicit(&arena->reserved, charge,
+                                  memory_order_relaxed);
+}
+
+/* Four at a time: compilers do not unroll loops of atomic stores. */
+static inline void
+slots_set(pagemap_slot *slot, size_t count, struct arena *arena)
+{
+    for (; count >= 4; count -= 4, slot += 4) {
+        atomic_store_explicit(&slot[0], arena, memory_order_release);
+        atomic_store_explicit(&slot[1], arena, memory_order_release);
+        atomic_store_explicit(&slot[2], arena, memory_order_release);
+        atomic_store_explicit(&slot[3], arena, memory_order_release);
+    }
+    for (; count != 0; count--, slot++)
+        atomic_store_explicit(slot, arena, memory_order_release);
+}
+
+static inline void
+chunk_owner(struct chunk *chunk, struct arena *arena)
+{
+    if (ARENA_LIKELY(chunk->slot != NULL))
+        slots_set(chunk->slot, (chunk->length - 1) / ARENA_PAGE + 1, arena);
+    else
+        arenap_pagemap_set(chunk, chunk->length, arena);
+}
+
+static inline struct chunk *
+chunk_hand_out(struct thread *self, struct arena *arena, struct chunk *chunk)
+{
+    chunk_owner(chunk, arena);
+    chunk_count(self, arena, chunk->charge);
+    return chunk;
+}
+
+/* A chunk that another arena had. */
+static void
+chunk_renew(struct chunk *chunk)
+{
+    chunk->next = NULL;
+    chunk->start = (char *)(chunk + 1);
+    chunk->zeroed = false;
+}
+
+/* One that is kept, or NULL.  Where one large block is there will be more:
+ * then the thread has those at hand. */
+static struct chunk *
+chunk_unstock(struct thread *self, enum chunk_source source, size_t charge)
+{
+    struct chunk *chunk = NULL;
+    bool large = source == CHUNK_MALLOC && arenap_stock_fits(charge);
+
+    if (large)
+        chunk = arenap_cache_take_large(&self->cache, charge);
+    if (chunk == NULL) {
+        chunk = arenap_stock_take(source, charge,
+                                  large ? CHUNK_LARGE_BYTES / 2 : 0);
+        if (chunk != NULL)
+            arenap_cache_load(&self->cache, chunk->next);
+    }
+    if (chunk != NULL)
+        chunk_renew(chunk);
+    return chunk;
+}
+
+/* Reserve and make a chunk, or take one out of the stock; the arena's limit
+ * has been taken. */
+static struct chunk *
+chunk_reserve(struct thread *self, enum chunk_source source,
+              struct arena *arena, size_t length, size_t charge, bool zero)
+{
+    struct chunk *chunk = NULL, *handed;
+
+    /* One from the stock may be larger than what the limit was asked for. */
+    if (!arena->limited)
+        chunk = chunk_unstock(self, source, charge);
+    if (chunk != NULL)
+        return chunk;
+    if (arenap_budget_reserve_chunk(charge, source, &handed) == 0) {
+        chunk = handed;
+        if (chunk != NULL)
+            chunk_renew(chunk);
+        else
+            chunk = arenap_chunk_make(source, length, charge, zero);
+    }
+    if (chunk == NULL)
+        limit_give(arena, NULL, charge);
+    return chunk;
+}
+
+static ARENA_NOINLINE struct chunk *
+chunk_take_new(struct thread *self, struct arena *arena, unsigned class)
+{
+    size_t charge = ARENA_PAGE << class;
+    size_t length = charge - CHUNK_MALLOC_HEADER;
+    bool traced = arena->flags & ARENA_TRACED;
+    struct chunk *chunk;
+
+    chunk = chunk_reserve(self, traced ? CHUNK_TRACED : CHUNK_ALIGNED, arena,
+                          length, charge, false);
+    if (chunk == NULL || traced)
+        return chunk;
+    chunk->class = (uint8_t)class;
+    return chunk;
+}
+
+struct chunk *
+arenap_chunk_take_cached(struct thread *self, struct arena *arena,
+                         unsigned class)
+{
+    struct chunk *chunk = NULL;
+
+    if (!arena->limited && (arena->flags & ARENA_TRACED) == 0)
+        chunk = arenap_cache_take(&self->cache, class);
+    return chunk != NULL ? chunk_hand_out(self, arena, chunk) : NULL;
+}
+
+struct chunk *
+arenap_chunk_take(struct thread *self, struct arena *arena, unsigned class)
+{
+    struct chunk *chunk = NULL;
+
+    ARENA_ASSERT(class < CHUNK_CLASSES);
+    if (ARENA_UNLIKELY(arena->limited)
+        && limit_take(arena, ARENA_PAGE << class) != 0)
+        return NULL;
+    if (ARENA_LIKELY(!(arena->flags & ARENA_TRACED)))
+        chunk = arenap_cache_take(&self->cache, class);
+    if (ARENA_UNLIKELY(chunk == NULL)) {
+        chunk = chunk_take_new(self, arena, class);
+        if (chunk == NULL)
+            return NULL;
+    }
+    return chunk_hand_out(self, arena, chunk);
+}
+
+/* A block that ends where an inaccessible page begins. */
+static struct chunk *
+chunk_take_guarded(struct thread *self, struct arena *arena, size_t size,
+                   size_t align)
+{
+    size_t room = arenap_round_up(size, align);
+    size_t length = arenap_round_up(sizeof(struct chunk) + room
+                                        + (align > ARENA_GRANULE ? align : 0),
+                                    ARENA_PAGE);
+    size_t charge = length + ARENA_PAGE;
+    struct chunk *chunk;
+    char *guard;
+
+    if (limit_take(arena, charge) != 0)
+        return NULL;
+    chunk = chunk_reserve(self, CHUNK_MAPPED, arena, charge, charge, true);
+    if (chunk == NULL)
+        return NULL;
+    guard = (char *)chunk + length;
+    if (!arenap_os_guard(guard, ARENA_PAGE)) {
+        arenap_chunk_release(chunk);
+        limit_give(arena, NULL, charge);
+        arenap_fail_system(ARENA_PAGE);
+        return NULL;
+    }
+    chunk->start = (char *)((uintptr_t)(guard - size) & ~(align - 1));
+    chunk->end = chunk->start + size;
+    return chunk;
+}
+
+struct chunk *
+arenap_chunk_take_big(struct thread *self, struct arena *arena, size_t size,
+                      size_t align, bool zero)
+{
+    size_t slack = align > sizeof(struct chunk) ? align : 0;
+    size_t length = arenap_round_up(sizeof(struct chunk) + slack + size,
+                                    ARENA_PAGE);
+    size_t charge = length;
+    enum chunk_source source = CHUNK_MAPPED;
+    struct chunk *chunk;
+
+    if (arena->flags & ARENA_GUARDED) {
+        chunk = chunk_take_guarded(self, arena, size, align);
+        return chunk == NULL ? NULL : chunk_hand_out(self, arena, chunk);
+    }
+    if (arena->flags & ARENA_TRACED) {
+        source = CHUNK_TRACED;
+    } else if (length < CHUNK_HUGE) {
+        source = CHUNK_MALLOC;
+        charge += ARENA_PAGE;
+    }
+    if (ARENA_UNLIKELY(arena->limited) && limit_take(arena, charge) != 0)
+        return NULL;
+    chunk = chunk_reserve(self, source, arena, length, charge, zero);
+    if (chunk == NULL)
+        return NULL;
+    chunk->start =
+        (char *)arenap_round_up((uintptr_t)chunk->start, align);
+    chunk->end = chunk->start + size;
+    return chunk_hand_out(self, arena, chunk);
+}
+
+struct chunk *
+arenap_chunk_take_file(struct thread *self, struct arena *arena, size_t page,
+                       size_t length)
+{
+    struct chunk *chunk;
+
+    if (limit_take(arena, page) != 0)
+        return NULL;
+    chunk = chunk_reserve(self, CHUNK_FILE, arena, length, page, true);
+    return chunk != NULL ? chunk_hand_out(self, arena, chunk) : NULL;
+}
+
+/* Take one from its arena; what the thread does not keep goes to a list. */
+static void
+chunk_give(struct thread *self, struct arena *arena, struct chunk *chunk,
+           struct chunk **rest)
+{
+    chunk_count(self, arena, (size_t)0 - chunk->charge);
+    if (ARENA_UNLIKELY(arena->limited))
+        limit_give(arena, NULL, chunk->charge);
+    chunk_owner(chunk, &arenap_pagemap_cached);
+    if (!arenap_cache_give(&self->cache, chunk, rest)) {
+        chunk->next = *rest;
+        *rest = chunk;
+    }
+}
+
+void
+arenap_chunk_give(struct thread *self, struct arena *arena,
+                  struct chunk *chunks, const struct chunk *last)
+{
+    struct chunk *rest = NULL;
+
+    while (chunks != last) {
+        struct chunk *next = chunks->next;
+
+        chunk_give(self, arena, chunks, &rest);
+        chunks = next;
+    }
+    if (rest != NULL) {
+        arenap_chunks_keep(rest);
+        arenap_chunk_age();
+    }
+}
