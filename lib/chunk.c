@@ -91,22 +91,6 @@ chunk_put(enum chunk_source source, void *base, size_t length)
         free(base);
 }
 
-/* The slots of its pages, if they follow one another; or NULL. */
-static pagemap_slot *
-chunk_slots(const struct chunk *chunk)
-{
-    size_t last = (chunk->length - 1) / ARENA_PAGE;
-    pagemap_slot *slot;
-
-    if (chunk->length > STOCK_LARGEST)
-        return NULL;
-    slot = arenap_pagemap_slot(chunk);
-    return arenap_pagemap_slot((const char *)chunk + last * ARENA_PAGE)
-                   == slot + last
-               ? slot
-               : NULL;
-}
-
 struct chunk *
 arenap_chunk_make(enum chunk_source source, size_t length, size_t charge,
                   bool zero)
@@ -132,7 +116,9 @@ arenap_chunk_make(enum chunk_source source, size_t length, size_t charge,
     chunk->charge = charge;
     chunk->base = base;
     chunk->length = length;
-    chunk->slot = chunk_slots(chunk);
+    chunk->slot = length <= STOCK_LARGEST
+                      ? arenap_pagemap_gather(chunk, length)
+                      : NULL;
     chunk->class = CHUNK_CLASSES;
     chunk->source = (uint8_t)source;
     chunk->bin = arenap_stock_fits(charge) ? (uint8_t)arenap_stock_bin(charge)

@@ -40,7 +40,7 @@ struct chunk {
     size_t charge;      /* bytes reserved in the budget */
     void *base;         /* what to free */
     size_t length;      /* bytes of the page map from the chunk's address */
-    pagemap_slot *slot; /* of its pages, if they follow one another; of one
+    pagemap_slot *slot; /* of its first page, which the others follow; of one
                          * that is never kept, NULL */
     uint8_t class;      /* CHUNK_CLASSES: none */
     uint8_t source;     /* enum chunk_source */

@@ -70,25 +70,11 @@ chunk_count(struct thread *self, struct arena *arena, size_t charge)
                                   memory_order_relaxed);
 }
 
-/* Four at a time: compilers do not unroll loops of atomic stores. */
-static inline void
-slots_set(pagemap_slot *slot, size_t count, struct arena *arena)
-{
-    for (; count >= 4; count -= 4, slot += 4) {
-        atomic_store_explicit(&slot[0], arena, memory_order_release);
-        atomic_store_explicit(&slot[1], arena, memory_order_release);
-        atomic_store_explicit(&slot[2], arena, memory_order_release);
-        atomic_store_explicit(&slot[3], arena, memory_order_release);
-    }
-    for (; count != 0; count--, slot++)
-        atomic_store_explicit(slot, arena, memory_order_release);
-}
-
 static inline void
 chunk_owner(struct chunk *chunk, struct arena *arena)
 {
     if (ARENA_LIKELY(chunk->slot != NULL))
-        slots_set(chunk->slot, (chunk->length - 1) / ARENA_PAGE + 1, arena);
+        atomic_store_explicit(chunk->slot, arena, memory_order_release);
     else
         arenap_pagemap_set(chunk, chunk->length, arena);
 }

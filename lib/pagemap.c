@@ -141,18 +141,31 @@ arenap_pagemap_set(const void *address, size_t size, struct arena *arena)
     }
 }
 
-pagemap_slot *
-arenap_pagemap_slot(const void *address)
+static pagemap_slot *
+slot_of(uintptr_t a)
 {
-    uintptr_t a = (uintptr_t)address;
-
     return &leaf_of(node_of(a), a)->slot[leaf_index(a)];
 }
 
-struct arena *
-arenap_pagemap_get(const void *address)
+/* A page that follows another has in its slot how far behind it is, and this
+ * bit, which no address of an arena has. */
+#define FOLLOWS ((uintptr_t)1)
+
+pagemap_slot *
+arenap_pagemap_gather(const void *address, size_t size)
 {
     uintptr_t a = (uintptr_t)address;
+
+    for (uintptr_t behind = ARENA_PAGE; behind < size; behind += ARENA_PAGE)
+        atomic_store_explicit(slot_of(a + behind),
+                              (struct arena *)(behind | FOLLOWS),
+                              memory_order_release);
+    return slot_of(a);
+}
+
+static struct arena *
+slot_get(uintptr_t a)
+{
     struct node *node = node_of(a);
     struct leaf *leaf;
     struct arena *arena;
@@ -165,6 +178,21 @@ arenap_pagemap_get(const void *address)
         return arena;
     return atomic_load_explicit(&leaf->slot[leaf_index(a)],
                                 memory_order_acquire);
+}
+
+/* Who asks while the range becomes another one may be sent back more than
+ * once, but never ahead. */
+struct arena *
+arenap_pagemap_get(const void *address)
+{
+    uintptr_t a = (uintptr_t)address;
+    struct arena *arena = slot_get(a);
+
+    while (((uintptr_t)arena & FOLLOWS) != 0) {
+        a -= (uintptr_t)arena - FOLLOWS;
+        arena = slot_get(a);
+    }
+    return arena;
 }
 
 uintptr_t

@@ -5,7 +5,8 @@
  * one slot per page.  Nodes are never freed, slots hold control blocks, which
  * are never unmapped: so any thread may look up any address at any time.  A
  * range that covers all pages of a leaf is kept in one word above it, so that
- * a chunk of a gigabyte costs 128 stores.
+ * a chunk of a gigabyte costs 128 stores.  And the pages of a range can
+ * follow its first one: then one store says of all of them whose they are.
  *
  * The caller owns the pages that it sets; two callers never set one page at
  * the same time.
@@ -27,9 +28,10 @@ bool arenap_pagemap_prepare(const void *address, size_t size);
  * The range was prepared. */
 void arenap_pagemap_set(const void *address, size_t size, struct arena *arena);
 
-/* The slot of the page at address, in a range that was prepared and is never
- * set as part of a range that covers a whole leaf. */
-pagemap_slot *arenap_pagemap_slot(const void *address);
+/* Make all pages of a range follow the first one, until they are set.  Returns
+ * the slot of that.  The range was prepared, is nobody's, and is shorter than
+ * what a leaf has. */
+pagemap_slot *arenap_pagemap_gather(const void *address, size_t size);
 
 /* The arena, arenap_pagemap_cached, or NULL. */
 struct arena *arenap_pagemap_get(const void *address);
