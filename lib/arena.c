@@ -506,6 +506,10 @@ alloc_other(struct arena *arena, size_t size, bool zero)
             return block;
     } else if (owner != arenap_tls.serial) {
         return alloc_rest(arena, size, zero);
+    } else {
+        block = arenap_confined_next(arena, size);
+        if (ARENA_LIKELY(block != NULL))
+            return zero ? arenap_block_clear(block, size) : block;
     }
     return alloc_slow(arena, size, ARENA_GRANULE, zero);
 }

@@ -55,6 +55,13 @@ struct chunk {
 struct chunk *arenap_chunk_take_cached(struct thread *self,
                                        struct arena *arena, unsigned class);
 
+/* The same of a class above 0, and for one block of its own: for a confined
+ * arena that has settled. */
+struct chunk *arenap_chunk_take_listed(struct thread *self,
+                                       struct arena *arena, unsigned class);
+struct chunk *arenap_chunk_take_large(struct thread *self,
+                                      struct arena *arena, size_t size);
+
 /* A chunk of a class for an arena, charged to it.  NULL with errno set. */
 struct chunk *arenap_chunk_take(struct thread *self, struct arena *arena,
                                 unsigned class);

@@ -27,47 +27,6 @@ stack_pop(struct chunk_cache *cache)
     return cache->first[n - 1];
 }
 
-static bool
-stack_push(struct chunk_cache *cache, struct chunk *chunk)
-{
-    chunk->next = NULL;
-    if (!arenap_stack_put(cache, cache->firsts.all, chunk))
-        return false;
-    arenap_counted_add(&cache->firsts, 1);
-    return true;
-}
-
-/* --- Large ones: each list has those of one bin of the stock --- */
-
-static struct chunk *
-large_pop(struct chunk_cache *cache, size_t charge)
-{
-    unsigned bin = arenap_stock_bin(charge);
-    struct chunk **list = &cache->large[bin % CHUNK_LARGES], *chunk = *list;
-
-    if (chunk == NULL || chunk->bin != bin || chunk->charge < charge)
-        return NULL;
-    *list = chunk->next;
-    arenap_cache_add(&cache->large_bytes, (size_t)0 - chunk->charge);
-    return chunk;
-}
-
-static bool
-large_push(struct chunk_cache *cache, struct chunk *chunk)
-{
-    struct chunk **list = &cache->large[chunk->bin % CHUNK_LARGES];
-
-    if (arenap_budget_is_short()
-        || arenap_cache_read(&cache->large_bytes) + chunk->charge
-               > CHUNK_LARGE_BYTES
-        || (*list != NULL && (*list)->bin != chunk->bin))
-        return false;
-    chunk->next = *list;
-    *list = chunk;
-    arenap_cache_add(&cache->large_bytes, chunk->charge);
-    return true;
-}
-
 /* Move a list to another one. */
 static void
 large_drop(struct chunk_cache *cache, size_t i, struct chunk **all)
@@ -107,50 +66,21 @@ cache_empty(struct chunk_cache *cache)
     return all;
 }
 
-static struct chunk *
-list_pop(struct chunk_cache *cache, unsigned class)
-{
-    struct chunk *chunk = cache->list[class];
-
-    if (chunk != NULL) {
-        cache->list[class] = chunk->next;
-        arenap_cache_add(&cache->bytes, (size_t)0 - chunk->charge);
-    }
-    return chunk;
-}
-
-/* Make room for a chunk: of what is not of its class the largest goes, added
- * to a list.  A thread that once had a large arena would cache nothing for
- * its small ones otherwise. */
-static void
-lists_evict(struct chunk_cache *cache, const struct chunk *chunk,
-            struct chunk **evicted)
+/* A thread that once had a large arena would cache nothing for its small ones
+ * otherwise. */
+void
+arenap_lists_evict(struct chunk_cache *cache, const struct chunk *chunk,
+                   struct chunk **evicted)
 {
     for (unsigned class = CHUNK_CLASSES - 1; class > 0; class--)
         while (class != chunk->class && cache->list[class] != NULL
                && arenap_cache_read(&cache->bytes) + chunk->charge
                       > CHUNK_CACHE_BYTES) {
-            struct chunk *one = list_pop(cache, class);
+            struct chunk *one = arenap_list_pop(cache, class);
 
             one->next = *evicted;
             *evicted = one;
         }
-}
-
-static bool
-list_push(struct chunk_cache *cache, struct chunk *chunk,
-          struct chunk **evicted)
-{
-    if (arenap_budget_is_short() || chunk->class >= CHUNK_CLASSES_SMALL)
-        return false;
-    if (arenap_cache_read(&cache->bytes) + chunk->charge > CHUNK_CACHE_BYTES)
-        lists_evict(cache, chunk, evicted);
-    if (arenap_cache_read(&cache->bytes) + chunk->charge > CHUNK_CACHE_BYTES)
-        return false;
-    chunk->next = cache->list[chunk->class];
-    cache->list[chunk->class] = chunk;
-    arenap_cache_add(&cache->bytes, chunk->charge);
-    return true;
 }
 
 /* --- Taking and giving --- */
@@ -160,44 +90,11 @@ arenap_cache_take(struct chunk_cache *cache, unsigned class)
 {
     struct chunk *chunk;
 
+    if (class != 0)
+        return arenap_cache_take_listed(cache, class);
     if (!arenap_cache_enter(cache))
         return NULL;
-    chunk = class == 0 ? stack_pop(cache) : list_pop(cache, class);
-    arenap_cache_leave(cache);
-    return chunk;
-}
-
-/* Is it kept by its bin, for blocks of their own? */
-static bool
-is_large(const struct chunk *chunk)
-{
-    return chunk->source == CHUNK_MALLOC && chunk->bin != 0;
-}
-
-bool
-arenap_cache_give(struct chunk_cache *cache, struct chunk *chunk,
-           struct chunk **evicted)
-{
-    bool large = is_large(chunk), fits;
-
-    if ((chunk->class == CHUNK_CLASSES && !large)
-        || !arenap_cache_enter(cache))
-        return false;
-    fits = large               ? large_push(cache, chunk)
-           : chunk->class == 0 ? stack_push(cache, chunk)
-                               : list_push(cache, chunk, evicted);
-    arenap_cache_leave(cache);
-    return fits;
-}
-
-struct chunk *
-arenap_cache_take_large(struct chunk_cache *cache, size_t charge)
-{
-    struct chunk *chunk;
-
-    if (!arenap_cache_enter(cache))
-        return NULL;
-    chunk = large_pop(cache, charge);
+    chunk = stack_pop(cache);
     arenap_cache_leave(cache);
     return chunk;
 }
@@ -216,7 +113,7 @@ arenap_cache_load(struct chunk_cache *cache, struct chunk *list)
     large_drop(cache, list->bin % CHUNK_LARGES, &rest);
     for (; list != NULL; list = next) {
         next = list->next;
-        if (!large_push(cache, list)) {
+        if (!arenap_large_push(cache, list)) {
             list->next = rest;
             rest = list;
         }

@@ -13,6 +13,7 @@
 #include "internal.h"
 #include "os.h"
 #include "pagemap.h"
+#include "stock.h"
 
 /* Twice what an arena has when its chunks begin to be of the last small
  * class. */
@@ -160,17 +161,125 @@ arenap_cache_popped(struct chunk_cache *cache)
     return (size_t)0 - arenap_counted_short(&cache->firsts);
 }
 
-/* A chunk of a class, or NULL.  Takes no lock, as none of these does. */
-struct chunk *arenap_cache_take(struct chunk_cache *cache, unsigned class);
+/* A chunk of a class off its list, or NULL.  Inside. */
+static inline struct chunk *
+arenap_list_pop(struct chunk_cache *cache, unsigned class)
+{
+    struct chunk *chunk = cache->list[class];
+
+    if (chunk != NULL) {
+        cache->list[class] = chunk->next;
+        arenap_cache_add(&cache->bytes, (size_t)0 - chunk->charge);
+    }
+    return chunk;
+}
+
+/* A chunk of a class above 0, or NULL. */
+static inline struct chunk *
+arenap_cache_take_listed(struct chunk_cache *cache, unsigned class)
+{
+    struct chunk *chunk;
+
+    if (ARENA_UNLIKELY(!arenap_cache_enter(cache)))
+        return NULL;
+    chunk = arenap_list_pop(cache, class);
+    arenap_cache_leave(cache);
+    return chunk;
+}
 
 /* The same for one block of its own: with a charge of at least that. */
-struct chunk *arenap_cache_take_large(struct chunk_cache *cache,
-                                      size_t charge);
+static inline struct chunk *
+arenap_cache_take_large(struct chunk_cache *cache, size_t charge)
+{
+    unsigned bin = arenap_stock_bin(charge);
+    struct chunk **list = &cache->large[bin % CHUNK_LARGES], *chunk;
+
+    if (ARENA_UNLIKELY(!arenap_cache_enter(cache)))
+        return NULL;
+    chunk = *list;
+    if (chunk != NULL && chunk->bin == bin && chunk->charge >= charge) {
+        *list = chunk->next;
+        arenap_cache_add(&cache->large_bytes, (size_t)0 - chunk->charge);
+    } else {
+        chunk = NULL;
+    }
+    arenap_cache_leave(cache);
+    return chunk;
+}
+
+/* A chunk of any class, or NULL. */
+struct chunk *arenap_cache_take(struct chunk_cache *cache, unsigned class);
+
+/* Make room for a chunk: of what is not of its class the largest goes, added
+ * to a list. */
+void arenap_lists_evict(struct chunk_cache *cache, const struct chunk *chunk,
+                        struct chunk **evicted);
+
+static inline bool
+arenap_stack_push(struct chunk_cache *cache, struct chunk *chunk)
+{
+    chunk->next = NULL;
+    if (!arenap_stack_put(cache, cache->firsts.all, chunk))
+        return false;
+    arenap_counted_add(&cache->firsts, 1);
+    return true;
+}
+
+static inline bool
+arenap_list_fits(struct chunk_cache *cache, const struct chunk *chunk)
+{
+    return arenap_cache_read(&cache->bytes) + chunk->charge
+           <= CHUNK_CACHE_BYTES;
+}
+
+static inline bool
+arenap_list_push(struct chunk_cache *cache, struct chunk *chunk,
+                 struct chunk **evicted)
+{
+    if (ARENA_UNLIKELY(arenap_budget_is_short()))
+        return false;
+    if (ARENA_UNLIKELY(!arenap_list_fits(cache, chunk))) {
+        arenap_lists_evict(cache, chunk, evicted);
+        if (!arenap_list_fits(cache, chunk))
+            return false;
+    }
+    chunk->next = cache->list[chunk->class];
+    cache->list[chunk->class] = chunk;
+    arenap_cache_add(&cache->bytes, chunk->charge);
+    return true;
+}
+
+/* Of large ones a list has those of one bin. */
+static inline bool
+arenap_large_push(struct chunk_cache *cache, struct chunk *chunk)
+{
+    struct chunk **list = &cache->large[chunk->bin % CHUNK_LARGES];
+
+    if (arenap_budget_is_short()
+        || arenap_cache_read(&cache->large_bytes) + chunk->charge
+               > CHUNK_LARGE_BYTES
+        || (*list != NULL && (*list)->bin != chunk->bin))
+        return false;
+    chunk->next = *list;
+    *list = chunk;
+    arenap_cache_add(&cache->large_bytes, chunk->charge);
+    return true;
+}
 
 /* Keep a chunk; what it takes the place of is added to a list.  False: it does
- * not fit. */
-bool arenap_cache_give(struct chunk_cache *cache, struct chunk *chunk,
-                       struct chunk **evicted);
+ * not fit.  Inside. */
+static inline bool
+arenap_cache_keep(struct chunk_cache *cache, struct chunk *chunk,
+                  struct chunk **evicted)
+{
+    if (chunk->class == CHUNK_CLASSES)
+        return chunk->source == CHUNK_MALLOC && chunk->bin != 0
+               && arenap_large_push(cache, chunk);
+    if (chunk->class == 0)
+        return arenap_stack_push(cache, chunk);
+    return chunk->class < CHUNK_CLASSES_SMALL
+           && arenap_list_push(cache, chunk, evicted);
+}
 
 /* Put chunks of one bin in the place of what was there, which goes back to the
  * stock with those for which there is no room. */

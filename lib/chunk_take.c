@@ -20,6 +20,11 @@
  * it is better to know that they are zero. */
 #define CHUNK_HUGE ((size_t)32 << 20)
 
+/* Of a chunk of the system's malloc for one block of a size, which needs no
+ * larger alignment than the chunk's header has. */
+#define LARGE_CHARGE(size)                                                    \
+    (arenap_round_up(sizeof(struct chunk) + (size), ARENA_PAGE) + ARENA_PAGE)
+
 /* --- Limits of arenas --- */
 
 static void
@@ -62,9 +67,7 @@ chunk_count(struct thread *self, struct arena *arena, size_t charge)
     /* Others change it at the same time only inside the arena: so where there
      * are none, and no more can come, one thread alone does. */
     if (arena->kind == ARENA_CONFINED || atomic_load(&arena->users) == 0)
-        atomic_store_explicit(&arena->reserved,
-                              arenap_explicit_reserved(arena) + charge,
-                              memory_order_relaxed);
+        arenap_count(&arena->reserved, charge);
     else
         atomic_fetch_add_explicit(&arena->reserved, charge,
                                   memory_order_relaxed);
@@ -170,6 +173,29 @@ arenap_chunk_take_cached(struct thread *self, struct arena *arena,
 }
 
 struct chunk *
+arenap_chunk_take_listed(struct thread *self, struct arena *arena,
+                         unsigned class)
+{
+    struct chunk *chunk = arenap_cache_take_listed(&self->cache, class);
+
+    return ARENA_LIKELY(chunk != NULL) ? chunk_hand_out(self, arena, chunk)
+                                       : NULL;
+}
+
+struct chunk *
+arenap_chunk_take_large(struct thread *self, struct arena *arena, size_t size)
+{
+    struct chunk *chunk =
+        arenap_cache_take_large(&self->cache, LARGE_CHARGE(size));
+
+    if (ARENA_UNLIKELY(chunk == NULL))
+        return NULL;
+    chunk_renew(chunk);
+    chunk->end = chunk->start + size;
+    return chunk_hand_out(self, arena, chunk);
+}
+
+struct chunk *
 arenap_chunk_take(struct thread *self, struct arena *arena, unsigned class)
 {
     struct chunk *chunk = NULL;
@@ -262,19 +288,41 @@ arenap_chunk_take_file(struct thread *self, struct arena *arena, size_t page,
     return chunk != NULL ? chunk_hand_out(self, arena, chunk) : NULL;
 }
 
-/* Take one from its arena; what the thread does not keep goes to a list. */
-static void
-chunk_give(struct thread *self, struct arena *arena, struct chunk *chunk,
-           struct chunk **rest)
+/* --- Back from arenas --- */
+
+/* Chunks that are given back at a time, the thread inside its cache. */
+#define LOT 64
+
+static inline void
+chunk_take_back(struct thread *self, struct arena *arena, struct chunk *chunk)
 {
     chunk_count(self, arena, (size_t)0 - chunk->charge);
     if (ARENA_UNLIKELY(arena->limited))
         limit_give(arena, NULL, chunk->charge);
     chunk_owner(chunk, &arenap_pagemap_cached);
-    if (!arenap_cache_give(&self->cache, chunk, rest)) {
-        chunk->next = *rest;
-        *rest = chunk;
+}
+
+/* A lot of the list; what the thread does not keep goes to another one.
+ * Returns what is left of the list. */
+static inline struct chunk *
+give_lot(struct thread *self, struct arena *arena, struct chunk *chunks,
+         const struct chunk *last, struct chunk **rest)
+{
+    bool inside = arenap_cache_enter(&self->cache);
+
+    for (unsigned i = 0; i < LOT && chunks != last; i++) {
+        struct chunk *chunk = chunks;
+
+        chunks = chunk->next;
+        chunk_take_back(self, arena, chunk);
+        if (!inside || !arenap_cache_keep(&self->cache, chunk, rest)) {
+            chunk->next = *rest;
+            *rest = chunk;
+        }
     }
+    if (inside)
+        arenap_cache_leave(&self->cache);
+    return chunks;
 }
 
 void
@@ -283,13 +331,9 @@ arenap_chunk_give(struct thread *self, struct arena *arena,
 {
     struct chunk *rest = NULL;
 
-    while (chunks != last) {
-        struct chunk *next = chunks->next;
-
-        chunk_give(self, arena, chunks, &rest);
-        chunks = next;
-    }
-    if (rest != NULL) {
+    while (chunks != last)
+        chunks = give_lot(self, arena, chunks, last, &rest);
+    if (ARENA_UNLIKELY(rest != NULL)) {
         arenap_chunks_keep(rest);
         arenap_chunk_age();
     }

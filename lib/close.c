@@ -286,22 +286,15 @@ simple_free(struct thread *self, struct arena *arena)
 static inline void
 simple_give(struct thread *self, struct arena *arena)
 {
-    arenap_count(&self->counts[arena->kind].count, (size_t)0 - 1);
-    if (ARENA_UNLIKELY(!arenap_control_can_push(&self->ring))) {
-        arenap_control_give(&self->ring, arena);
-    } else {
+    if (ARENA_LIKELY(arenap_control_can_push(&self->ring))) {
         arenap_control_push(&self->ring, arena);
+        if (arena->kind == ARENA_CONFINED)
+            return;
         arenap_count(&self->counts[ARENA_CONFINED].count, 1);
+    } else {
+        arenap_control_give(&self->ring, arena);
     }
-}
-
-static inline int
-close_simple(struct thread *self, struct arena *arena)
-{
-    simple_free(self, arena);
-    arenap_explicit_clean(arena);
-    simple_give(self, arena);
-    return 0;
+    arenap_count(&self->counts[arena->kind].count, (size_t)0 - 1);
 }
 
 static ARENA_NOINLINE int
@@ -317,8 +310,12 @@ close_slow(struct arena *arena)
         && arenap_closeable(self, arena, "closed") != 0)
         return -1;
     if (close_mark_single(self, arena, &closing)) {
-        if (close_is_simple(arena))
-            return close_simple(self, arena);
+        if (close_is_simple(arena)) {
+            simple_free(self, arena);
+            arenap_explicit_clean(arena);
+            simple_give(self, arena);
+            return 0;
+        }
     } else if (close_mark(self, arena, &closing, &busy) != 0) {
         return -1;
     }
@@ -337,7 +334,12 @@ close_mark_plain(struct arena *arena)
 static ARENA_NOINLINE int
 close_plain(struct arena *arena)
 {
-    return close_simple(arenap_tls.record, arena);
+    struct thread *self = arenap_tls.record;
+
+    simple_free(self, arena);
+    arenap_explicit_clean_plain(arena);
+    simple_give(self, arena);
+    return 0;
 }
 
 static ARENA_NOINLINE int

@@ -62,6 +62,16 @@ arenap_explicit_check(const struct thread *self, const struct arena *arena)
     return 0;
 }
 
+/* Only its owner adds to a confined one. */
+static void
+arena_add(const struct arena *arena, _Atomic size_t *counter, size_t n)
+{
+    if (arena->kind == ARENA_CONFINED)
+        arenap_count(counter, n);
+    else
+        atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
 void
 arenap_explicit_fold(struct arena *arena)
 {
@@ -70,10 +80,8 @@ arenap_explicit_fold(struct arena *arena)
     if (tally == 0)
         return;
     arena->tally = 0;
-    atomic_fetch_add_explicit(&arena->requested, TALLY_BYTES(tally),
-                              memory_order_relaxed);
-    atomic_fetch_add_explicit(&arena->blocks, TALLY_BLOCKS(tally),
-                              memory_order_relaxed);
+    arena_add(arena, &arena->requested, TALLY_BYTES(tally));
+    arena_add(arena, &arena->blocks, TALLY_BLOCKS(tally));
 }
 
 /* --- Carving from the arena's run: its owner, or under its lock --- */
@@ -103,16 +111,6 @@ run_start(struct arena *arena, struct chunk *chunk)
     arena->chunks = chunk;
     arena->bump = chunk->start;
     arena->end = chunk->end;
-}
-
-/* Only its owner adds to a confined one. */
-static void
-arena_add(const struct arena *arena, _Atomic size_t *counter, size_t n)
-{
-    if (arena->kind == ARENA_CONFINED)
-        arenap_count(counter, n);
-    else
-        atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
 static void *
@@ -154,22 +152,37 @@ is_big(const struct arena *arena, size_t size, size_t align)
            || size > (ARENA_PAGE << large_class(arena)) / 8;
 }
 
+/* The least class with so much room. */
+static inline unsigned
+class_for(size_t room)
+{
+    size_t last = (room + CHUNK_MALLOC_HEADER + sizeof(struct chunk) - 1)
+                  / ARENA_PAGE;
+
+    return 63u - (unsigned)__builtin_clzl(2 * last + 1);
+}
+
+/* The next chunk is of a small class; the one after that, of which? */
+static inline uint8_t
+growth_after(unsigned class)
+{
+    return (uint8_t)(class + (class + 1 < CHUNK_CLASSES_SMALL));
+}
+
 /* The class of the next chunk, which must have room for a block. */
 static unsigned
 next_class(struct arena *arena, size_t size, size_t align)
 {
     size_t need = arenap_round_up(size + 1, ARENA_GRANULE) + align;
-    unsigned class = arena->growth, large = 0;
+    unsigned class = arena->growth, least = class_for(need), large = 0;
 
     if (class == CHUNK_CLASSES_SMALL - 1 || size > BLOCK_BIG)
         large = large_class(arena);
     if (large != 0)
         return large;
-    while (CLASS_ROOM(class) < need)
-        class++;
-    arena->growth = (uint8_t)(class + 1 < CHUNK_CLASSES_SMALL
-                                  ? class + 1
-                                  : CHUNK_CLASSES_SMALL - 1);
+    if (class < least)
+        class = least;
+    arena->growth = growth_after(class);
     return class;
 }
 
@@ -204,6 +217,53 @@ confined_alloc(struct thread *self, struct arena *arena, size_t size,
         block = run_carve(arena, size, align, zero);
     }
     return block;
+}
+
+/* A block of up to BLOCK_BIG, in a chunk that the thread has at hand. */
+static void *
+confined_next_small(struct thread *self, struct arena *arena, size_t size)
+{
+    unsigned class = arena->growth, least = class_for(arenap_room(size));
+    struct chunk *chunk;
+
+    if (class < least)
+        class = least;
+    else if (class == CHUNK_CLASSES_SMALL - 1
+             && arenap_explicit_reserved(arena) >= ARENA_LARGE)
+        return NULL;
+    chunk = arenap_chunk_take_listed(self, arena, class);
+    if (chunk == NULL)
+        return NULL;
+    arena->growth = growth_after(class);
+    run_start(arena, chunk);
+    arena->bump += arenap_room(size);
+    arena->tally = size + TALLY_BLOCK;
+    return chunk->start;
+}
+
+/* One of up to BLOCK_LARGE, in one of its own. */
+static void *
+confined_next_big(struct thread *self, struct arena *arena, size_t size)
+{
+    struct chunk *chunk = NULL;
+
+    if (arenap_explicit_reserved(arena) < ARENA_LARGE)
+        chunk = arenap_chunk_take_large(self, arena, size);
+    return chunk != NULL ? run_add_big(arena, chunk, size) : NULL;
+}
+
+void *
+arenap_confined_next(struct arena *arena, size_t size)
+{
+    struct thread *self = arenap_tls.record;
+
+    if (ARENA_UNLIKELY(size - 1 >= BLOCK_LARGE
+                       || (arena->flags != ARENA_PLAIN
+                           && (arena->flags != 0 || arena->limited))))
+        return NULL;
+    arenap_explicit_settle(arena);
+    return size <= BLOCK_BIG ? confined_next_small(self, arena, size)
+                             : confined_next_big(self, arena, size);
 }
 
 /* --- Shared and global --- */
@@ -568,9 +628,7 @@ shared_alloc(struct thread *self, struct arena *arena, size_t size,
 void
 arenap_explicit_clean(struct arena *arena)
 {
-    atomic_store_explicit(&arena->reserved, 0, memory_order_relaxed);
-    atomic_store_explicit(&arena->requested, 0, memory_order_relaxed);
-    atomic_store_explicit(&arena->blocks, 0, memory_order_relaxed);
+    arenap_explicit_clean_plain(arena);
     arena->marks = NULL;
     if (arena->name != NULL)
         free(arena->name);

@@ -37,6 +37,11 @@ struct mark {
 void *arenap_explicit_alloc(struct thread *self, struct arena *arena,
                             size_t size, size_t align, bool zero);
 
+/* A block of an arena whose owner is the calling thread, when its run has no
+ * room; its contents are not defined.  NULL if the thread has no chunk at hand
+ * for it, or it is not small, or of size 0. */
+void *arenap_confined_next(struct arena *arena, size_t size);
+
 /* Change the size of the last block in place; false if that cannot be. */
 bool arenap_explicit_resize(struct thread *self, struct arena *arena,
                             char *block, size_t old_size, size_t new_size);
@@ -96,6 +101,15 @@ bool arenap_explicit_is_dropping(const struct thread *self,
 /* Forget what only arenas that are not plain have; their control block is
  * about to be used again. */
 void arenap_explicit_clean(struct arena *arena);
+
+/* The same of what plain ones have. */
+static inline void
+arenap_explicit_clean_plain(struct arena *arena)
+{
+    atomic_store_explicit(&arena->reserved, 0, memory_order_relaxed);
+    atomic_store_explicit(&arena->requested, 0, memory_order_relaxed);
+    atomic_store_explicit(&arena->blocks, 0, memory_order_relaxed);
+}
 
 /* Add tally to requested and blocks.  Owner or lock. */
 void arenap_explicit_fold(struct arena *arena);

@@ -391,6 +391,80 @@ START_TEST(test_alloc_bytes_are_exact_whatever_follows_first_block)
 }
 END_TEST
 
+/* Blocks of first chunks of every kind. */
+static const struct {
+    size_t size, count;
+} firsts[] = {
+    {4 * KIB, 1},   {4 * KIB, 10},   {9000, 1},      {16 * KIB, 1},
+    {16 * KIB, 10}, {20000, 1},      {64 * KIB, 1},  {64 * KIB, 10},
+    {64 * KIB, 30}, {64 * KIB + 1, 1}, {500 * KIB, 2}, {1000, 1000},
+};
+
+static size_t
+confined_reserved(const arena_usage_t *before)
+{
+    return usage_now().kind[ARENA_CONFINED].reserved
+           - before->kind[ARENA_CONFINED].reserved;
+}
+
+START_TEST(test_alloc_bytes_are_exact_whatever_the_first_blocks)
+{
+    size_t size = firsts[_i].size, count = firsts[_i].count;
+    arena_usage_t before = usage_now(), is;
+    arena_t *a;
+
+    for (size_t i = 0; i < 3 * LENGTH(thens); i++) {
+        expect_ok(a = arena_confined());
+        for (size_t k = 0; k < count; k++) {
+            char *block = k % 2 == 0 ? arena_alloc(a, size)
+                                     : arena_alloc_uninit(a, size);
+
+            if (block == NULL || (k % 2 == 0 && !block_is_zero(block, size)))
+                ck_abort_msg("block %zu: %s", k, arena_error());
+            memset(block, 0xa5, size);
+        }
+        is = usage_now();
+        ck_assert_uint_eq(POOL(is, ARENA_CONFINED).requested
+                              - POOL(before, ARENA_CONFINED).requested,
+                          size * count);
+        ck_assert_uint_ge(arena_bytes(a), size * count);
+        ck_assert_uint_eq(confined_reserved(&before), arena_bytes(a));
+        thens[i % LENGTH(thens)](a);
+        ck_assert_uint_eq(confined_reserved(&before), arena_bytes(a));
+        expect_ok(arena_close(a));
+        expect_usage(before);
+    }
+}
+END_TEST
+
+/* All pages of a block are of one arena, and then of another. */
+START_TEST(test_alloc_every_page_is_the_arenas_until_close)
+{
+    static const size_t sizes[] = {5000,      16 * KIB, 64 * KIB,
+                                   500 * KIB, 3 * MIB,  20 * MIB};
+    size_t size = sizes[_i];
+    arena_t *a;
+
+    for (int round = 0; round < 3; round++) {
+        char *block[3];
+
+        expect_ok(a = arena_confined());
+        for (size_t i = 0; i < LENGTH(block); i++) {
+            expect_ok(block[i] = arena_alloc_uninit(a, size));
+            for (size_t at = 0; at < size; at += 4096)
+                ck_assert_ptr_eq(arena_of(block[i] + at), a);
+            ck_assert_ptr_eq(arena_of(block[i] + size - 1), a);
+        }
+        expect_ok(arena_close(a));
+        for (size_t i = 0; i < LENGTH(block); i++)
+            for (size_t at = 0; at < size; at += 4096)
+                ck_assert_ptr_null(arena_of(block[i] + at));
+        if (round == 1)
+            expect_ok(arena_trim());
+    }
+}
+END_TEST
+
 START_TEST(test_alloc_explicit_kinds_start_no_collector)
 {
     arena_t *shared = arena_shared();
@@ -666,6 +740,11 @@ add_alloc(Suite *suite)
     tcase_add_loop_test(
         tcase, test_alloc_bytes_are_exact_whatever_follows_first_block, 0,
         THENS);
+    tcase_add_loop_test(
+        tcase, test_alloc_bytes_are_exact_whatever_the_first_blocks, 0,
+        LENGTH(firsts));
+    tcase_add_loop_test(
+        tcase, test_alloc_every_page_is_the_arenas_until_close, 0, 6);
     tcase_add_test(tcase, test_alloc_explicit_kinds_start_no_collector);
 }
 

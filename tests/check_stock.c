@@ -280,6 +280,53 @@ START_TEST(test_threads_share_it)
 }
 END_TEST
 
+/* Blocks of one thread, looked up by another one. */
+static _Atomic(char *) shown;
+static _Atomic bool ended;
+
+static void *
+look_main(void *unused)
+{
+    size_t at = 0;
+
+    (void)unused;
+    while (!atomic_load(&ended)) {
+        char *block = atomic_load(&shown);
+        arena_t *found = block != NULL ? arena_of(block + at) : NULL;
+
+        if (found != NULL && arena_kind(found) != ARENA_CONFINED)
+            return "not the arena of any block";
+        at = (at + 4096) % (64 * KIB);
+    }
+    return NULL;
+}
+
+/* What one finds of memory that goes from arena to arena, or back to the
+ * system, is an arena or nothing. */
+START_TEST(test_pages_can_be_looked_up_meanwhile)
+{
+    pthread_t thread = start_thread(look_main, NULL);
+    uint64_t random = 11;
+
+    for (int i = 0; i < 20000; i++) {
+        arena_t *arena = arena_confined();
+
+        for (size_t k = random_below(&random, 4); k-- > 0;)
+            atomic_store(&shown, arena_alloc_uninit(
+                                     arena, 64 * KIB + 999
+                                                + random_below(&random,
+                                                               32 * KIB)));
+        expect_ok(arena_close(arena));
+        if (i % 100 == 0)
+            expect_ok(arena_trim());
+    }
+    atomic_store(&ended, true);
+    ck_assert_ptr_null(join_thread(thread));
+    expect_ok(arena_trim());
+    expect_usage(base);
+}
+END_TEST
+
 static Suite *
 stock_suite(void)
 {
@@ -300,6 +347,7 @@ stock_suite(void)
     tcase_add_test(tcase, test_what_is_not_needed_ages);
     tcase_add_loop_test(tcase, test_large_arenas_have_large_chunks, 0, 4);
     tcase_add_test(tcase, test_threads_share_it);
+    tcase_add_test(tcase, test_pages_can_be_looked_up_meanwhile);
     suite_add_tcase(suite, tcase);
     return suite;
 }
