@@ -282,6 +282,8 @@ arenap_chunk_take_file(struct thread *self, struct arena *arena, size_t page,
 {
     struct chunk *chunk;
 
+    /* What is not plain is never short, where reserved would not be kept. */
+    arenap_explicit_complicate(arena);
     if (limit_take(arena, page) != 0)
         return NULL;
     chunk = chunk_reserve(self, CHUNK_FILE, arena, length, page, true);

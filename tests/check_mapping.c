@@ -93,6 +93,24 @@ START_TEST(test_map_shows_the_file_at_any_offset)
 }
 END_TEST
 
+START_TEST(test_map_is_counted_whatever_the_arena_has)
+{
+    for (int blocks = 0; blocks < 3; blocks++) {
+        size_t bytes;
+
+        for (int i = 0; i < blocks; i++)
+            expect_ok(arena_alloc(arena, PAGE - 200));
+        bytes = arena_bytes(arena);
+        map(0, 5000, ARENA_MAP_READ);
+        ck_assert_uint_eq(arena_bytes(arena), bytes + PAGE);
+        expect_ok(arena_alloc(arena, 100 * KIB));
+        ck_assert_uint_ge(arena_bytes(arena), bytes + PAGE + 100 * KIB);
+        expect_ok(arena_close(arena));
+        expect_ok(arena = arena_confined());
+    }
+}
+END_TEST
+
 START_TEST(test_map_read_cannot_be_written)
 {
     arena_segment_t s = map(0, 100, ARENA_MAP_READ);
@@ -669,6 +687,7 @@ mapping_suite(void)
 
     tcase_add_checked_fixture(maps, setup, teardown);
     tcase_add_test(maps, test_map_shows_the_file_at_any_offset);
+    tcase_add_test(maps, test_map_is_counted_whatever_the_arena_has);
     tcase_add_test(maps, test_map_read_cannot_be_written);
     tcase_add_test(maps, test_map_write_goes_to_the_file);
     tcase_add_test(maps, test_map_private_does_not);
