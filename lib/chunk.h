@@ -55,13 +55,6 @@ struct chunk {
 struct chunk *arenap_chunk_take_cached(struct thread *self,
                                        struct arena *arena, unsigned class);
 
-/* The same of a class above 0, and for one block of its own: for a confined
- * arena that has settled. */
-struct chunk *arenap_chunk_take_listed(struct thread *self,
-                                       struct arena *arena, unsigned class);
-struct chunk *arenap_chunk_take_large(struct thread *self,
-                                      struct arena *arena, size_t size);
-
 /* A chunk of a class for an arena, charged to it.  NULL with errno set. */
 struct chunk *arenap_chunk_take(struct thread *self, struct arena *arena,
                                 unsigned class);
@@ -69,6 +62,15 @@ struct chunk *arenap_chunk_take(struct thread *self, struct arena *arena,
 /* Room of a chunk of class 0. */
 #define CHUNK_ROOM                                                            \
     (ARENA_PAGE - CHUNK_MALLOC_HEADER - sizeof(struct chunk))
+
+/* The charge of a chunk of the system's malloc for one block of a size, which
+ * needs no larger alignment than what follows the header has. */
+static inline size_t
+arenap_chunk_charge_of(size_t size)
+{
+    return arenap_round_up(sizeof(struct chunk) + size, ARENA_PAGE)
+           + ARENA_PAGE;
+}
 
 /* A chunk for one block of its own, at start, zero-filled if asked. */
 struct chunk *arenap_chunk_take_big(struct thread *self, struct arena *arena,

@@ -20,11 +20,6 @@
  * it is better to know that they are zero. */
 #define CHUNK_HUGE ((size_t)32 << 20)
 
-/* Of a chunk of the system's malloc for one block of a size, which needs no
- * larger alignment than the chunk's header has. */
-#define LARGE_CHARGE(size)                                                    \
-    (arenap_round_up(sizeof(struct chunk) + (size), ARENA_PAGE) + ARENA_PAGE)
-
 /* --- Limits of arenas --- */
 
 static void
@@ -173,29 +168,6 @@ arenap_chunk_take_cached(struct thread *self, struct arena *arena,
 }
 
 struct chunk *
-arenap_chunk_take_listed(struct thread *self, struct arena *arena,
-                         unsigned class)
-{
-    struct chunk *chunk = arenap_cache_take_listed(&self->cache, class);
-
-    return ARENA_LIKELY(chunk != NULL) ? chunk_hand_out(self, arena, chunk)
-                                       : NULL;
-}
-
-struct chunk *
-arenap_chunk_take_large(struct thread *self, struct arena *arena, size_t size)
-{
-    struct chunk *chunk =
-        arenap_cache_take_large(&self->cache, LARGE_CHARGE(size));
-
-    if (ARENA_UNLIKELY(chunk == NULL))
-        return NULL;
-    chunk_renew(chunk);
-    chunk->end = chunk->start + size;
-    return chunk_hand_out(self, arena, chunk);
-}
-
-struct chunk *
 arenap_chunk_take(struct thread *self, struct arena *arena, unsigned class)
 {
     struct chunk *chunk = NULL;
@@ -299,13 +271,45 @@ static inline void
 chunk_take_back(struct thread *self, struct arena *arena, struct chunk *chunk)
 {
     chunk_count(self, arena, (size_t)0 - chunk->charge);
-    if (ARENA_UNLIKELY(arena->limited))
+    if (ARENA_UNLIKELY((arena->flags & ARENA_PLAIN) == 0 && arena->limited))
         limit_give(arena, NULL, chunk->charge);
     chunk_owner(chunk, &arenap_pagemap_cached);
 }
 
-/* A lot of the list; what the thread does not keep goes to another one.
- * Returns what is left of the list. */
+/* Put a chunk into the cache, or else, as what it displaces, into a list. */
+static inline void
+chunk_put_back(struct chunk_cache *cache, bool inside, struct chunk *chunk,
+               struct chunk **rest)
+{
+    if (inside && arenap_cache_keep(cache, chunk, rest))
+        return;
+    chunk->next = *rest;
+    *rest = chunk;
+}
+
+static ARENA_NOINLINE void
+give_rest(struct chunk *rest)
+{
+    arenap_chunks_keep(rest);
+    arenap_chunk_age();
+}
+
+static inline void
+give_one(struct thread *self, struct arena *arena, struct chunk *chunk)
+{
+    struct chunk *rest = NULL;
+    bool inside;
+
+    chunk_take_back(self, arena, chunk);
+    inside = arenap_cache_enter(&self->cache);
+    chunk_put_back(&self->cache, inside, chunk, &rest);
+    if (inside)
+        arenap_cache_leave(&self->cache);
+    if (ARENA_UNLIKELY(rest != NULL))
+        give_rest(rest);
+}
+
+/* A lot of a list.  Returns what is left of it. */
 static inline struct chunk *
 give_lot(struct thread *self, struct arena *arena, struct chunk *chunks,
          const struct chunk *last, struct chunk **rest)
@@ -317,26 +321,33 @@ give_lot(struct thread *self, struct arena *arena, struct chunk *chunks,
 
         chunks = chunk->next;
         chunk_take_back(self, arena, chunk);
-        if (!inside || !arenap_cache_keep(&self->cache, chunk, rest)) {
-            chunk->next = *rest;
-            *rest = chunk;
-        }
+        chunk_put_back(&self->cache, inside, chunk, rest);
     }
     if (inside)
         arenap_cache_leave(&self->cache);
     return chunks;
 }
 
-void
-arenap_chunk_give(struct thread *self, struct arena *arena,
-                  struct chunk *chunks, const struct chunk *last)
+static ARENA_NOINLINE void
+give_many(struct thread *self, struct arena *arena, struct chunk *chunks,
+          const struct chunk *last)
 {
     struct chunk *rest = NULL;
 
     while (chunks != last)
         chunks = give_lot(self, arena, chunks, last, &rest);
-    if (ARENA_UNLIKELY(rest != NULL)) {
-        arenap_chunks_keep(rest);
-        arenap_chunk_age();
-    }
+    if (ARENA_UNLIKELY(rest != NULL))
+        give_rest(rest);
+}
+
+void
+arenap_chunk_give(struct thread *self, struct arena *arena,
+                  struct chunk *chunks, const struct chunk *last)
+{
+    if (chunks == last)
+        return;
+    if (chunks->next == last)
+        give_one(self, arena, chunks);
+    else
+        give_many(self, arena, chunks, last);
 }

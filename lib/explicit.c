@@ -106,7 +106,8 @@ run_carve(struct arena *arena, size_t size, size_t align, bool zero)
 static void
 run_start(struct arena *arena, struct chunk *chunk)
 {
-    arenap_explicit_fold(arena);
+    if (arena->tally != 0)
+        arenap_explicit_fold(arena);
     chunk->next = arena->chunks;
     arena->chunks = chunk;
     arena->bump = chunk->start;
@@ -219,11 +220,21 @@ confined_alloc(struct thread *self, struct arena *arena, size_t size,
     return block;
 }
 
-/* A block of up to BLOCK_BIG, in a chunk that the thread has at hand. */
-static void *
+/* A chunk that was in the thread's cache is the arena's, which has settled. */
+static inline void
+confined_add(struct thread *self, struct arena *arena, struct chunk *chunk)
+{
+    atomic_store_explicit(chunk->slot, arena, memory_order_release);
+    arenap_count(&self->counts[ARENA_CONFINED].reserved, chunk->charge);
+    arenap_count(&arena->reserved, chunk->charge);
+}
+
+/* A block of up to BLOCK_BIG, in a chunk of a class. */
+static inline void *
 confined_next_small(struct thread *self, struct arena *arena, size_t size)
 {
-    unsigned class = arena->growth, least = class_for(arenap_room(size));
+    size_t room = arenap_round_up(size, ARENA_GRANULE);
+    unsigned class = arena->growth, least = class_for(room);
     struct chunk *chunk;
 
     if (class < least)
@@ -231,25 +242,34 @@ confined_next_small(struct thread *self, struct arena *arena, size_t size)
     else if (class == CHUNK_CLASSES_SMALL - 1
              && arenap_explicit_reserved(arena) >= ARENA_LARGE)
         return NULL;
-    chunk = arenap_chunk_take_listed(self, arena, class);
-    if (chunk == NULL)
+    chunk = arenap_cache_take_listed(&self->cache, class);
+    if (ARENA_UNLIKELY(chunk == NULL))
         return NULL;
+    confined_add(self, arena, chunk);
     arena->growth = growth_after(class);
     run_start(arena, chunk);
-    arena->bump += arenap_room(size);
+    arena->bump += room;
     arena->tally = size + TALLY_BLOCK;
     return chunk->start;
 }
 
 /* One of up to BLOCK_LARGE, in one of its own. */
-static void *
-confined_next_big(struct thread *self, struct arena *arena, size_t size)
+static inline void *
+confined_next_large(struct thread *self, struct arena *arena, size_t size)
 {
-    struct chunk *chunk = NULL;
+    struct chunk *chunk;
 
-    if (arenap_explicit_reserved(arena) < ARENA_LARGE)
-        chunk = arenap_chunk_take_large(self, arena, size);
-    return chunk != NULL ? run_add_big(arena, chunk, size) : NULL;
+    if (arenap_explicit_reserved(arena) >= ARENA_LARGE)
+        return NULL;
+    chunk =
+        arenap_cache_take_large(&self->cache, arenap_chunk_charge_of(size));
+    if (ARENA_UNLIKELY(chunk == NULL))
+        return NULL;
+    confined_add(self, arena, chunk);
+    chunk->start = (char *)(chunk + 1);
+    chunk->end = chunk->start + size;
+    chunk->zeroed = false;
+    return run_add_big(arena, chunk, size);
 }
 
 void *
@@ -262,8 +282,9 @@ arenap_confined_next(struct arena *arena, size_t size)
                            && (arena->flags != 0 || arena->limited))))
         return NULL;
     arenap_explicit_settle(arena);
-    return size <= BLOCK_BIG ? confined_next_small(self, arena, size)
-                             : confined_next_big(self, arena, size);
+    return ARENA_LIKELY(size <= BLOCK_BIG)
+               ? confined_next_small(self, arena, size)
+               : confined_next_large(self, arena, size);
 }
 
 /* --- Shared and global --- */
