@@ -493,6 +493,17 @@ alloc_rest(struct arena *arena, size_t size, bool zero)
     return alloc_slow(arena, size, ARENA_GRANULE, zero);
 }
 
+/* Of an arena of the calling thread whose run has no room. */
+static ARENA_NOINLINE void *
+alloc_next(struct arena *arena, size_t size, bool zero)
+{
+    void *block = arenap_confined_next(arena, size);
+
+    if (ARENA_UNLIKELY(block == NULL))
+        return alloc_slow(arena, size, ARENA_GRANULE, zero);
+    return zero ? arenap_block_clear(block, size) : block;
+}
+
 /* Where nothing was at hand. */
 static ARENA_NOINLINE void *
 alloc_other(struct arena *arena, size_t size, bool zero)
@@ -501,17 +512,13 @@ alloc_other(struct arena *arena, size_t size, bool zero)
         atomic_load_explicit(&arena->owner, memory_order_relaxed);
     void *block;
 
-    if (owner == ARENA_NOBODY) {
-        if (alloc_piece(arena, size, zero, &block))
-            return block;
-    } else if (owner != arenap_tls.serial) {
+    if (owner == arenap_tls.serial)
+        return alloc_next(arena, size, zero);
+    if (owner != ARENA_NOBODY)
         return alloc_rest(arena, size, zero);
-    } else {
-        block = arenap_confined_next(arena, size);
-        if (ARENA_LIKELY(block != NULL))
-            return zero ? arenap_block_clear(block, size) : block;
-    }
-    return alloc_slow(arena, size, ARENA_GRANULE, zero);
+    return alloc_piece(arena, size, zero, &block)
+               ? block
+               : alloc_slow(arena, size, ARENA_GRANULE, zero);
 }
 
 static ARENA_NOINLINE void *
