@@ -64,6 +64,7 @@ bool arenap_budget_may_collect(void);
 
 size_t arenap_budget_limit(void);
 size_t arenap_budget_charged(void);
+size_t arenap_budget_peak(void); /* of charged */
 size_t arenap_budget_manual_count(void);
 
 /* The counters of slow reservations. */
@@ -79,9 +80,6 @@ extern _Atomic size_t arenap_budget_manual_bytes;
 void arenap_budget_init(void);
 void arenap_budget_fork_prepare(void);
 void arenap_budget_fork_done(void);
-
-/* In a child: nobody waits. */
-void arenap_budget_fork_child(void);
 
 /* In a child: what the modules hold, without what vanished threads were about
  * to take or give. */

@@ -47,7 +47,8 @@
  *   surplus.c    pages that the collector will not need soon
  *   control.c    control blocks of explicit arenas: slabs, never unmapped
  *   pagemap.c    from an address to its arena, without a lock
- *   budget.c     what all of them reserve from; waiters
+ *   budget.c     what all of them reserve from; reserve.c: what is done for
+ *                reservations that do not fit; waiters.c: their queue
  *   credit.c     what each thread has of it for small collected blocks
  *   cleaner.c    the pending list, the cleaner thread, collecting on demand
  *   phantom.c    phantoms and cleanables; queue.c: where phantoms go
@@ -66,11 +67,11 @@
  *   error.c      arena_error
  *
  * Locks, in the order in which they may nest: the tree lock (close.c),
- * the arena stripes (explicit.c), the leaves: budget, thread list, control,
- * records (record.c), the depot (magazine.c), the stock, meta.  None is ever
- * held while the collector is called, since a collection runs code of the host
- * program; so the collector's own lock may be taken before any of them, never
- * after.
+ * the arena stripes (explicit.c), the leaves: budget, waiters, thread list,
+ * control, records (record.c), the depot (magazine.c), the stock, meta.  None
+ * is ever held while the collector is called, since a collection runs code of
+ * the host program; so the collector's own lock may be taken before any of
+ * them, never after.
  */
 #ifndef ARENA_INTERNAL_H
 #define ARENA_INTERNAL_H

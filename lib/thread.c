@@ -33,6 +33,7 @@
 #include "thread.h"
 #include "trace.h"
 #include "usage.h"
+#include "waiters.h"
 
 ARENA_TLS struct arenap_tls arenap_tls;
 ARENA_TLS uint64_t arena_self_;
@@ -238,7 +239,7 @@ static void
 fork_child(void)
 {
     fork_done();
-    arenap_budget_fork_child();
+    arenap_waiters_fork_child();
     arenap_chunk_fork_child();
     arenap_ager_fork_child();
     arenap_collector_fork_child();
