@@ -25,96 +25,98 @@ _Atomic uint32_t arenap_budget_waiting;
 
 /* --- Serving --- */
 
-static void
+static struct waiter *
 queue_unlink(struct waiter **link)
-{
-    queue.small -= (*link)->size <= BUDGET_SMALL;
-    *link = (*link)->next;
-    if (*link == NULL)
-        queue.last = link;
-    atomic_fetch_sub(&arenap_budget_waiting, 1);
-}
-
-/* Take a waiter out of the queue, at *link, and let it go on. */
-static void
-queue_answer(struct waiter **link, enum waiter_state state)
 {
     struct waiter *waiter = *link;
 
-    queue_unlink(link);
-    /* The waiter may be gone after the store; waking an address that nobody
-     * waits on does no harm. */
-    atomic_store(&waiter->state, state);
-    arenap_os_wake(&waiter->state, 1);
+    queue.small -= waiter->size <= BUDGET_SMALL;
+    *link = waiter->next;
+    if (*link == NULL)
+        queue.last = link;
+    waiter->next = NULL;
+    atomic_fetch_sub(&arenap_budget_waiting, 1);
+    return waiter;
+}
+
+/* Take those out whom it fits, as a list with their answers: those in front,
+ * and small ones behind.  Under the lock. */
+static struct waiter *
+queue_take(void)
+{
+    struct waiter **link = &queue.first, *all = NULL, **end = &all;
+    bool blocked = false;
+
+    while (*link != NULL && (!blocked || queue.small != 0)) {
+        struct waiter *waiter = *link;
+        /* The limit was lowered: it would stand in the way for nothing. */
+        bool refused = waiter->size > arenap_budget_limit();
+
+        if (!refused
+            && ((blocked && waiter->size > BUDGET_SMALL)
+                || !arenap_budget_try(waiter->size))) {
+            blocked = true;
+            link = &waiter->next;
+            continue;
+        }
+        waiter->answer = refused ? REFUSED : GRANTED;
+        *end = queue_unlink(link);
+        end = &waiter->next;
+    }
+    return all;
+}
+
+/* Let those go on who were taken out.  Without the lock: one that wakes up on
+ * this processor takes this thread's place, and others may need the lock by
+ * then. */
+static void
+waiters_answer(struct waiter *waiter, bool by_hand)
+{
+    for (struct waiter *next; waiter != NULL; waiter = next) {
+        next = waiter->next;
+        if (by_hand && waiter->answer == GRANTED)
+            atomic_store(&queue.moved, arenap_os_now());
+        /* It may be gone after the store; waking an address that nobody waits
+         * on does no harm. */
+        atomic_store(&waiter->state, waiter->answer);
+        arenap_os_wake(&waiter->state, 1);
+    }
 }
 
 bool
 arenap_budget_hand_over(struct chunk *chunk)
 {
     struct waiter *first;
-    bool taken;
+    bool fits;
 
     if (atomic_load(&arenap_budget_waiting) == 0)
         return false;
     pthread_mutex_lock(&queue.lock);
     first = queue.first;
-    taken = first != NULL && first->source == chunk->source
-            && first->size == chunk->charge;
-    if (taken) {
-        first->chunk = chunk;
-        queue_answer(&queue.first, GRANTED);
-        atomic_store(&queue.moved, arenap_os_now());
-    }
+    fits = first != NULL && first->source == chunk->source
+           && first->size == chunk->charge;
+    if (fits)
+        queue_unlink(&queue.first);
     pthread_mutex_unlock(&queue.lock);
-    return taken;
-}
-
-/* Let those go on whom it fits: those in front, and small ones behind.  True:
- * there were such. */
-static bool
-queue_serve(void)
-{
-    struct waiter **link = &queue.first;
-    bool blocked = false, any = false;
-
-    while (*link != NULL && (!blocked || queue.small != 0)) {
-        struct waiter *waiter = *link;
-
-        /* The limit was lowered: it would stand in the way for nothing. */
-        if (waiter->size > arenap_budget_limit()) {
-            queue_answer(link, REFUSED);
-            continue;
-        }
-        if ((blocked && waiter->size > BUDGET_SMALL)
-            || !arenap_budget_try(waiter->size)) {
-            blocked = true;
-            link = &waiter->next;
-            continue;
-        }
-        queue_answer(link, GRANTED);
-        any = true;
+    if (fits) {
+        first->chunk = chunk;
+        first->answer = GRANTED;
+        waiters_answer(first, true);
     }
-    return any;
-}
-
-static void
-queue_serve_by_hand(void)
-{
-    if (queue_serve())
-        atomic_store(&queue.moved, arenap_os_now());
+    return fits;
 }
 
 static void
 serve(bool by_hand)
 {
+    struct waiter *served;
+
     if (atomic_load(&arenap_budget_waiting) == 0)
         return;
     pthread_mutex_lock(&queue.lock);
-    if (by_hand)
-        queue_serve_by_hand();
-    else
-        queue_serve();
+    served = queue_take();
     pthread_mutex_unlock(&queue.lock);
+    waiters_answer(served, by_hand);
 }
 
 void
@@ -134,27 +136,37 @@ arenap_budget_serve_by_hand(void)
 void
 arenap_waiters_join(struct waiter *waiter)
 {
+    struct waiter *served;
+
     pthread_mutex_lock(&queue.lock);
     waiter->next = NULL;
     *queue.last = waiter;
     queue.last = &waiter->next;
     queue.small += waiter->size <= BUDGET_SMALL;
     atomic_fetch_add(&arenap_budget_waiting, 1);
-    queue_serve_by_hand();
+    served = queue_take();
     pthread_mutex_unlock(&queue.lock);
+    waiters_answer(served, true);
 }
 
 void
 arenap_waiters_leave(struct waiter *waiter)
 {
+    struct waiter **link = &queue.first, *served;
+    bool answered;
+
     pthread_mutex_lock(&queue.lock);
-    for (struct waiter **link = &queue.first; *link; link = &(*link)->next)
-        if (*link == waiter) {
-            queue_unlink(link);
-            break;
-        }
-    queue_serve_by_hand(); /* those behind it may fit */
+    while (*link != NULL && *link != waiter)
+        link = &(*link)->next;
+    answered = *link == NULL;
+    if (!answered)
+        queue_unlink(link);
+    served = queue_take(); /* those behind it may fit */
     pthread_mutex_unlock(&queue.lock);
+    waiters_answer(served, true);
+    /* Whoever took it out is about to tell. */
+    while (answered && !arenap_waiter_is_answered(waiter))
+        arenap_os_wait(&waiter->state, WAITING, ARENA_OS_NEVER);
 }
 
 bool

@@ -25,6 +25,7 @@ struct waiter {
     size_t size;
     unsigned source;     /* of the chunk that it may be handed, or NO_CHUNK */
     struct chunk *chunk; /* that it was handed */
+    enum waiter_state answer; /* when it has been taken out */
     _Atomic uint32_t state; /* enum waiter_state */
 };
 
