@@ -148,7 +148,8 @@ reserve_slow(size_t size, unsigned source, struct chunk **chunk)
 
     if (size > arenap_budget_limit())
         return budget_fail(size);
-    if (reserve_from_caches(size)) {
+    /* While others wait nothing is kept for reuse. */
+    if (!arenap_budget_is_short() && reserve_from_caches(size)) {
         errno = saved;
         return 0;
     }
