@@ -86,7 +86,9 @@ budget_wait(struct waiter *waiter)
     bool unpin = arenap_budget_may_collect();
 
     arenap_roots_scrub();
-    budget_collect(-1);
+    /* What is freed while others wait goes to them, and is kept nowhere. */
+    if (!arenap_waiters_move())
+        budget_collect(-1);
     for (int round = 0; round < BUDGET_SLEEPS; round++) {
         uint64_t ns = MS << round;
 
