@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 #define BENCH_COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define BENCH_FIGURES 2
+#define BENCH_FIGURES 3
 #define BENCH_TARGETS 2
 
 enum bench_role {
@@ -58,7 +58,7 @@ struct bench_group {
     const char *name;
     const char *unit; /* of the figures; NULL: ns */
     bool more;        /* is better */
-    bool second;      /* shows the second figures of the group before, whose
+    size_t figure;    /* not 0: shows those figures of the group before, whose
                          implementations these are */
     struct bench_work work;
     const struct bench_impl *impls;
@@ -90,6 +90,9 @@ void bench_absent(const char *why);
 
 /* A clock that never goes back, in nanoseconds. */
 double bench_now(void);
+
+/* The middle one of at most 100 values, or the mean of the middle two. */
+double bench_median(const double *values, size_t count);
 
 /* Call run in so many threads, the calling one among them. */
 void bench_threads(size_t threads, void (*run)(void *arg), void *arg);

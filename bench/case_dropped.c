@@ -70,7 +70,7 @@ static const struct bench_impl each[] = {
 static const struct bench_group groups[] = {
     {"failures in 1 s", .unit = "failures", .work = {1, SIZE, 64},
      BENCH_IMPLS(failures)},
-    {"a block, of all threads together", .unit = "us", .second = true,
+    {"a block, of all threads together", .unit = "us", .figure = 1,
      BENCH_IMPLS(each)},
 };
 

@@ -2,6 +2,10 @@
  * case_slots.c: 64 threads on a limit of eight blocks of 1 MiB, each of which
  * they hold for 1 ms and give back.  A bare semaphore that is handed to the
  * first in the queue, without any memory, is the best that can be done.
+ *
+ * Who sleeps for 1 ms wakes up later than that, by what the machine takes to
+ * wake a thread that is alone.  That is no limit's doing: so the whole, of
+ * which a share was served, is what the slots allow with holds of that length.
  */
 
 #include <pthread.h>
@@ -77,15 +81,27 @@ static const struct limits_way by_semaphore = {take_semaphore, give_semaphore};
 
 /* --- Measuring --- */
 
+/* The last is found from what the JDK gives. */
+enum { SERVED, WORST, NOMINAL };
+
+/* The hold of a thread that is alone, as a multiple of what it asks for. */
+static double
+hold_stretch(void)
+{
+    return limits_hold_alone_ns(HOLD_NS) / HOLD_NS;
+}
+
 static void
 measure(const struct bench_work *work, const struct limits_way *way,
         double figures[BENCH_FIGURES])
 {
+    double hold = hold_stretch();
     struct limits_seen seen =
         limits_contend(work, way, HOLD_NS, limits_length_ns());
 
-    figures[0] = 100 * (double)seen.taken * HOLD_NS / (seen.ns * SLOTS);
-    figures[1] = seen.worst_ns / 1e6;
+    figures[NOMINAL] = 100 * (double)seen.taken * HOLD_NS / (seen.ns * SLOTS);
+    figures[SERVED] = figures[NOMINAL] * hold;
+    figures[WORST] = seen.worst_ns / 1e6;
 }
 
 static void
@@ -98,6 +114,12 @@ static void
 measure_arena(const struct bench_work *work, double figures[BENCH_FIGURES])
 {
     measure(work, &limits_shared, figures);
+}
+
+static void
+measure_uninit(const struct bench_work *work, double figures[BENCH_FIGURES])
+{
+    measure(work, &limits_shared_uninit, figures);
 }
 
 static void
@@ -115,22 +137,36 @@ begin_java(const struct bench_work *work)
 static void
 measure_java(const struct bench_work *work, double figures[BENCH_FIGURES])
 {
+    double hold = hold_stretch();
+
     peer_java_contend("slots", work, limits_length_ns(), figures);
+    figures[NOMINAL] = figures[SERVED];
+    figures[SERVED] *= hold;
 }
 
 #define OURS "libarena shared"
+#define UNINIT "libarena shared, not cleared"
 #define JDK "JDK allocateDirect, invokeCleaner"
 #define SEMAPHORE "hand-off semaphore"
 
 static const struct bench_impl use[] = {
     {OURS, BENCH_OURS, begin_arena, .measure = measure_arena,
      .targets = {{93, NULL}}},
+    {UNINIT, BENCH_OURS, begin_arena, .measure = measure_uninit},
     {JDK, BENCH_PEER, begin_java, .measure = measure_java},
     {SEMAPHORE, BENCH_REFERENCE, .measure = measure_semaphore},
 };
 
+static const struct bench_impl nominal[] = {
+    {OURS, .role = BENCH_OURS},
+    {UNINIT, .role = BENCH_OURS},
+    {JDK, .role = BENCH_PEER},
+    {SEMAPHORE, .role = BENCH_REFERENCE},
+};
+
 static const struct bench_impl wait[] = {
     {OURS, BENCH_OURS, .targets = {{100, NULL}}},
+    {UNINIT, .role = BENCH_OURS},
     {JDK, .role = BENCH_PEER},
     {SEMAPHORE, .role = BENCH_REFERENCE},
 };
@@ -138,8 +174,9 @@ static const struct bench_impl wait[] = {
 static const struct bench_group groups[] = {
     {"blocks served, of those that slots / hold allows", .unit = "%",
      .more = true, .work = {1, SIZE, 64}, BENCH_IMPLS(use)},
-    {"worst wait for a block", .unit = "ms", .second = true,
-     BENCH_IMPLS(wait)},
+    {"the same, were no hold longer than 1 ms", .unit = "%",
+     .more = true, .figure = NOMINAL, BENCH_IMPLS(nominal)},
+    {"worst wait for a block", .unit = "ms", .figure = WORST, BENCH_IMPLS(wait)},
 };
 
 const struct bench_case case_slots = {

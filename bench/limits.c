@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sys/prctl.h>
 #include <time.h>
 
 #include <arena.h>
@@ -13,10 +12,12 @@
 
 /* --- Ways --- */
 
+typedef void *limits_alloc(arena_t *arena, size_t size);
+
 static void *
-arena_with_block(arena_t *arena, size_t size)
+arena_with_block(arena_t *arena, limits_alloc *alloc, size_t size)
 {
-    void *block = arena == NULL ? NULL : arena_alloc(arena, size);
+    void *block = arena == NULL ? NULL : alloc(arena, size);
 
     if (block == NULL)
         return NULL;
@@ -25,14 +26,26 @@ arena_with_block(arena_t *arena, size_t size)
 }
 
 static void *
-take_shared(size_t size)
+shared_with_block(limits_alloc *alloc, size_t size)
 {
     arena_t *arena = arena_shared();
-    void *taken = arena_with_block(arena, size);
+    void *taken = arena_with_block(arena, alloc, size);
 
     if (taken == NULL)
         arena_close(arena);
     return taken;
+}
+
+static void *
+take_shared(size_t size)
+{
+    return shared_with_block(arena_alloc, size);
+}
+
+static void *
+take_shared_uninit(size_t size)
+{
+    return shared_with_block(arena_alloc_uninit, size);
 }
 
 static void
@@ -45,7 +58,7 @@ give_shared(void *taken)
 static void *
 take_auto(size_t size)
 {
-    return arena_with_block(arena_auto(), size);
+    return arena_with_block(arena_auto(), arena_alloc, size);
 }
 
 static void *
@@ -69,6 +82,8 @@ take_buffer(size_t size)
 }
 
 const struct limits_way limits_shared = {take_shared, give_shared};
+const struct limits_way limits_shared_uninit = {take_shared_uninit,
+                                                give_shared};
 const struct limits_way limits_auto = {take_auto, NULL};
 const struct limits_way limits_implicit = {take_implicit, NULL};
 const struct limits_way limits_buffer = {take_buffer, NULL};
@@ -121,6 +136,8 @@ limits_set(const struct limits_way *way, size_t blocks, size_t size)
 
 /* --- Threads --- */
 
+#define HOLDS_ALONE 21
+
 struct contention {
     const struct limits_way *way;
     size_t size;
@@ -166,8 +183,6 @@ contend(void *arg)
     struct limits_seen seen = {0};
     double now = bench_now(), start = now;
 
-    /* Or each sleep is 50 microseconds longer. */
-    prctl(PR_SET_TIMERSLACK, 1);
     for (; now < c->end; now = bench_now()) {
         bool taken = take_and_give(c, &seen, start);
 
@@ -189,6 +204,21 @@ double
 limits_length_ns(void)
 {
     return bench_quick ? 5e7 : 1e9;
+}
+
+/* The middle one of some: one may be interrupted. */
+double
+limits_hold_alone_ns(double hold_ns)
+{
+    double held[HOLDS_ALONE];
+
+    for (size_t i = 0; i < HOLDS_ALONE; i++) {
+        double start = bench_now();
+
+        sleep_until(start + hold_ns);
+        held[i] = bench_now() - start;
+    }
+    return bench_median(held, HOLDS_ALONE);
 }
 
 struct limits_seen

@@ -25,6 +25,9 @@ struct limits_seen {
 /* How long that is to be seen. */
 double limits_length_ns(void);
 
+/* How long a thread that is alone, and sleeps for hold_ns, holds a block. */
+double limits_hold_alone_ns(double hold_ns);
+
 /* As many threads as the work says take blocks, hold each for hold_ns, and
  * give it back, until length_ns are over.  One that fails tries again, and
  * its wait goes on. */
@@ -34,6 +37,7 @@ struct limits_seen limits_contend(const struct bench_work *work,
 
 /* Ways of the library. */
 extern const struct limits_way limits_shared; /* an arena for each */
+extern const struct limits_way limits_shared_uninit;
 extern const struct limits_way limits_auto;   /* the same */
 extern const struct limits_way limits_implicit;
 extern const struct limits_way limits_buffer;

@@ -262,18 +262,26 @@ compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double
-median_of(const double *values, size_t count, double *least)
+double
+bench_median(const double *values, size_t count)
 {
     double sorted[ROUNDS_MAX];
 
     memcpy(sorted, values, count * sizeof *values);
     qsort(sorted, count, sizeof *sorted, compare_doubles);
-    if (least != NULL)
-        *least = sorted[0];
-    if (count % 2 == 1)
-        return sorted[count / 2];
-    return (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
+    return count % 2 == 1
+               ? sorted[count / 2]
+               : (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
+}
+
+static double
+least_of(const double *values, size_t count)
+{
+    double least = values[0];
+
+    for (size_t i = 1; i < count; i++)
+        least = fmin(least, values[i]);
+    return least;
 }
 
 /* The median of the ratios by round; 0 if there is none, as where the other
@@ -285,7 +293,7 @@ ratio_of(const double *values, const double *others, size_t rounds)
 
     for (size_t round = 0; round < rounds; round++)
         ratios[round] = values[round] / others[round];
-    ratio = median_of(ratios, rounds, NULL);
+    ratio = bench_median(ratios, rounds);
     return isfinite(ratio) ? ratio : 0;
 }
 
@@ -338,8 +346,8 @@ judge(const struct bench_group *group, size_t rounds, struct result *results,
         if (other == group->count)
             return;
         r->against[t] =
-            ratio_of(r->figures[group->second],
-                     results[other].figures[group->second], rounds);
+            ratio_of(r->figures[group->figure],
+                     results[other].figures[group->figure], rounds);
         /* Both figures can be 0, which have no ratio. */
         if (r->against[t] > 0)
             figure = r->against[t];
@@ -356,10 +364,14 @@ measure_compute(const struct bench_group *group, size_t rounds,
 {
     size_t best;
 
-    for (size_t i = 0; i < group->count; i++)
-        if (*results[i].absent == '\0')
-            results[i].median = median_of(results[i].figures[group->second],
-                                          rounds, &results[i].least);
+    for (size_t i = 0; i < group->count; i++) {
+        struct result *r = &results[i];
+
+        if (*r->absent != '\0')
+            continue;
+        r->median = bench_median(r->figures[group->figure], rounds);
+        r->least = least_of(r->figures[group->figure], rounds);
+    }
     best = best_peer(group, results);
     for (size_t i = 0; i < group->count; i++) {
         struct result *r = &results[i];
@@ -367,8 +379,8 @@ measure_compute(const struct bench_group *group, size_t rounds,
         r->ratio = 0;
         r->best = "";
         if (best < group->count && *r->absent == '\0') {
-            r->ratio = ratio_of(r->figures[group->second],
-                                results[best].figures[group->second], rounds);
+            r->ratio = ratio_of(r->figures[group->figure],
+                                results[best].figures[group->figure], rounds);
             r->best = group->impls[best].name;
         }
         for (size_t t = 0; t < BENCH_TARGETS; t++)
