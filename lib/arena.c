@@ -98,7 +98,8 @@ explicit_init(struct arena *arena, uint64_t word)
     typedef uint64_t __attribute__((may_alias)) any;
 
     memset(&arena->chunks, 0,
-           offsetof(struct arena, kind) - offsetof(struct arena, chunks));
+           offsetof(struct arena, tally) - offsetof(struct arena, chunks));
+    arenap_tally_set(arena, 0);
     __atomic_store_n((any *)(void *)&arena->kind, word, __ATOMIC_RELEASE);
 }
 
@@ -431,7 +432,7 @@ run_take(struct arena *arena, size_t size)
     char *block = arena->bump;
 
     arena->bump = block + arenap_round_up(size, ARENA_GRANULE);
-    arena->tally += size + TALLY_BLOCK;
+    arenap_tally_add(arena, size + TALLY_BLOCK);
     return block;
 }
 

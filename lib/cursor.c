@@ -77,7 +77,7 @@ run_return(const arena_cursor_t *cursor)
 {
     struct arena *arena = cursor->arena;
 
-    arena->tally += cursor->tally;
+    arenap_tally_add(arena, cursor->tally);
     if (arena->bump == cursor->end)
         arena->bump = cursor->bump;
     lease_end(arena);

@@ -79,7 +79,7 @@ arenap_explicit_fold(struct arena *arena)
 
     if (tally == 0)
         return;
-    arena->tally = 0;
+    arenap_tally_set(arena, 0);
     arena_add(arena, &arena->requested, TALLY_BYTES(tally));
     arena_add(arena, &arena->blocks, TALLY_BLOCKS(tally));
 }
@@ -98,7 +98,7 @@ run_carve(struct arena *arena, size_t size, size_t align, bool zero)
         return NULL;
     block = arena->bump + skip;
     arena->bump = block + room;
-    arena->tally += size + TALLY_BLOCK;
+    arenap_tally_add(arena, size + TALLY_BLOCK);
     return zero ? memset(block, 0, size) : block;
 }
 
@@ -249,7 +249,7 @@ confined_next_small(struct thread *self, struct arena *arena, size_t size)
     arena->growth = growth_after(class);
     run_start(arena, chunk);
     arena->bump += room;
-    arena->tally = size + TALLY_BLOCK;
+    arenap_tally_set(arena, size + TALLY_BLOCK);
     return chunk->start;
 }
 
@@ -294,7 +294,7 @@ piece_fold(struct piece *piece, struct arena *arena)
 {
     uint64_t tally = atomic_load_explicit(&piece->tally, memory_order_relaxed);
 
-    arena->tally += tally;
+    arenap_tally_add(arena, tally);
     atomic_store_explicit(&piece->tally, 0, memory_order_relaxed);
     /* What is left of it, if nobody took anything since; then it is the
      * piece's no more, which may go on if no chunk is to be had. */

@@ -111,6 +111,23 @@ arenap_explicit_clean_plain(struct arena *arena)
     atomic_store_explicit(&arena->blocks, 0, memory_order_relaxed);
 }
 
+/* Its tally is its owner's, or under the lock; others read it. */
+static inline void
+arenap_tally_set(struct arena *arena, uint64_t tally)
+{
+    __atomic_store_n(&arena->tally, tally, __ATOMIC_RELAXED);
+}
+
+/* In one instruction, as arenap_count. */
+static inline void
+arenap_tally_add(struct arena *arena, uint64_t tally)
+{
+    if (ARENA_OS_TSAN)
+        arenap_tally_set(arena, arena->tally + tally);
+    else
+        arena->tally += tally;
+}
+
 /* Add tally to requested and blocks.  Owner or lock. */
 void arenap_explicit_fold(struct arena *arena);
 
@@ -239,7 +256,7 @@ arenap_explicit_first(struct thread *self, struct arena *arena, size_t size,
     arena->chunks = chunk;
     arena->bump = start + arenap_round_up(size, ARENA_GRANULE);
     arena->end = start + CHUNK_ROOM;
-    arena->tally = size + TALLY_BLOCK;
+    arenap_tally_set(arena, size + TALLY_BLOCK);
     *out = start;
     return true;
 }

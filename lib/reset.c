@@ -69,7 +69,7 @@ contents_take_all(struct arena *arena, struct contents *contents)
     arenap_cells_drop(arena, NULL);
     arena->marks = NULL;
     arena->bump = arena->end = NULL;
-    arena->tally = 0;
+    arenap_tally_set(arena, 0);
     atomic_store(&arena->requested, 0);
     atomic_store(&arena->blocks, 0);
     atomic_fetch_add(&arena->epoch, 1);
@@ -92,7 +92,7 @@ contents_take_since(struct arena *arena, const struct mark *mark,
     arena->chunks = mark->chunks;
     arena->bump = mark->bump;
     arena->end = mark->end;
-    arena->tally = 0;
+    arenap_tally_set(arena, 0);
     atomic_store(&arena->requested, mark->requested);
     atomic_store(&arena->blocks, mark->blocks);
     /* Not the epoch: what came before the mark has segments. */
@@ -210,7 +210,7 @@ arena_mark(arena_t *arena, arena_mark_t *out)
     if (mark == NULL)
         return -1;
     /* The mark itself is none of the program's blocks. */
-    arena->tally = 0;
+    arenap_tally_set(arena, 0);
     atomic_store(&arena->requested, requested);
     atomic_store(&arena->blocks, blocks);
     mark->next = arena->marks;

@@ -112,23 +112,30 @@ struct asked {
     size_t requested, blocks;
 };
 
+/* Whatever its control block is of by now. */
+static unsigned
+arena_kind_now(const struct arena *arena)
+{
+    return __atomic_load_n(&arena->kind, __ATOMIC_RELAXED);
+}
+
 /* Read while others allocate; exact when nobody does. */
 static struct asked
-arena_asked(struct arena *arena)
+arena_asked(struct arena *arena, unsigned kind)
 {
+    uint64_t tally = __atomic_load_n(&arena->tally, __ATOMIC_RELAXED);
     struct asked asked = {
-        atomic_load(&arena->requested) + TALLY_BYTES(arena->tally),
-        atomic_load(&arena->blocks) + TALLY_BLOCKS(arena->tally),
+        atomic_load(&arena->requested) + TALLY_BYTES(tally),
+        atomic_load(&arena->blocks) + TALLY_BLOCKS(tally),
     };
 
-    if (arena->kind == ARENA_CONFINED)
+    if (kind == ARENA_CONFINED)
         return asked;
     for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next) {
         struct piece *piece = arenap_piece_of(t, arena);
 
         if (arenap_piece_fits(piece, arena)) {
-            uint64_t tally = atomic_load(&piece->tally);
-
+            tally = atomic_load(&piece->tally);
             asked.requested += TALLY_BYTES(tally);
             asked.blocks += TALLY_BLOCKS(tally);
         }
@@ -140,9 +147,12 @@ static void
 requested_visit(struct arena *arena, void *context)
 {
     arena_usage_t *usage = context;
+    unsigned kind;
 
-    if ((atomic_load(&arena->state) & ARENA_OPEN) != 0)
-        usage->kind[arena->kind].requested += arena_asked(arena).requested;
+    if ((atomic_load(&arena->state) & ARENA_OPEN) == 0)
+        return;
+    kind = arena_kind_now(arena);
+    usage->kind[kind].requested += arena_asked(arena, kind).requested;
 }
 
 /* --- The snapshot --- */
@@ -291,6 +301,7 @@ report_visit(struct arena *arena, void *context)
     char name[64] = "", owner[32] = "-";
     struct thread *thread;
     struct asked asked;
+    unsigned kind;
     size_t bytes;
 
     /* The lock keeps the name, while it is copied. */
@@ -299,11 +310,12 @@ report_visit(struct arena *arena, void *context)
         arenap_sync_unlock(arena);
         return;
     }
-    asked = arena_asked(arena);
+    kind = arena_kind_now(arena);
+    asked = arena_asked(arena, kind);
     bytes = arenap_explicit_reserved(arena);
     if (arena->name != NULL)
         name_escape(arena->name, name, sizeof name);
-    if (arena->kind == ARENA_CONFINED) {
+    if (kind == ARENA_CONFINED) {
         thread = arenap_thread_find(arena->owner_serial);
         snprintf(owner, sizeof owner, thread != NULL ? "thread %d" : "ended",
                  thread != NULL ? thread->tid : 0);
@@ -311,7 +323,7 @@ report_visit(struct arena *arena, void *context)
     arenap_sync_unlock(arena);
     report->failed |= fprintf(report->stream,
                               "%-9s %-24s %12zu %10zu %10.3f  %s\n",
-                              arenap_kind_name(arena->kind),
+                              arenap_kind_name(kind),
                               *name != '\0' ? name : "-", bytes, asked.blocks,
                               report_age(report, arena),
                               owner)
