@@ -25,13 +25,6 @@ setup(void)
     base = usage_now();
 }
 
-/* Are there collections?  Under the thread sanitizer there are none. */
-static bool
-collects(void)
-{
-    return getenv("GC_DONT_GC") == NULL;
-}
-
 /* What buffers hold more than at the start. */
 static arena_usage_pool_t
 held(void)

@@ -36,13 +36,6 @@ setup(void)
     expect_ok(arena_thread_attach());
 }
 
-/* Under the thread sanitizer there are no collections. */
-static bool
-collects(void)
-{
-    return arenap_collector_can_collect();
-}
-
 static size_t
 at_hand(void)
 {

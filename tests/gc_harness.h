@@ -77,6 +77,13 @@ reveal(uintptr_t hidden)
 
 /* --- Collecting -------------------------------------------------------- */
 
+/* Are there collections?  Under the thread sanitizer there are none. */
+HARNESS bool
+collects(void)
+{
+    return getenv("GC_DONT_GC") == NULL;
+}
+
 HARNESS void
 collect_times(size_t times)
 {
