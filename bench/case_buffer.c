@@ -99,7 +99,7 @@ static const struct bench_impl small[] = {
     {"libgc handle, finalizer, calloc", BENCH_PEER, peer_libgc_begin,
      peer_libgc_run_handle, .finish = peer_libgc_collect},
     {"JDK allocateDirect", BENCH_PEER, begin_java, .run = peer_java_drop,
-     .least_loops = 400000},
+     .least_loops = 200000},
     {"glibc calloc, free", BENCH_REFERENCE, .run = pool_malloc_zeroed},
 };
 
@@ -127,7 +127,7 @@ static const struct bench_group groups[] = {
 const struct bench_case case_buffer = {
     .name = "buffer",
     .title = "direct buffers; per buffer, collections included",
-    .weight = 10,
+    .weight = 5,
     .groups = groups,
     .count = BENCH_COUNT(groups),
 };
