@@ -391,6 +391,7 @@ arenap_cleaner_fork_child(void)
     struct thread *self = arenap_tls.record;
     uint32_t due = 0, goes_on = self != NULL && self->relieved;
 
+    arenap_stripe_fork_child(&cleaner.lock);
     collection.running = false;
     atomic_store(&collection.finished, collection.started);
     atomic_store(&cleaner.asleep, false);

@@ -679,6 +679,7 @@ arenap_phantom_fork_done(void)
 void
 arenap_phantom_fork_child(void)
 {
+    arenap_stripe_fork_child(&arenap_record_stripe);
     for (uint32_t i = 0; i < records.slabs && records.unlinking != 0; i++)
         for (uint32_t j = 0; j < SLAB_RECORDS; j++) {
             record_t *record = &records.directory[i]->record[j];

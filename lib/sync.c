@@ -19,20 +19,19 @@ ARENA_COLD void
 arenap_stripe_wait(struct stripe *stripe)
 {
     for (int i = 0; i < SPINS; i++) {
-        uint32_t state = STRIPE_FREE;
-
         if (atomic_load_explicit(&stripe->state, memory_order_relaxed)
                 == STRIPE_FREE
-            && atomic_compare_exchange_weak_explicit(
-                &stripe->state, &state, STRIPE_HELD, memory_order_acquire,
-                memory_order_relaxed))
+            && arenap_stripe_try(stripe))
             return;
         arenap_os_pause();
     }
-    while (atomic_exchange_explicit(&stripe->state, STRIPE_AWAITED,
-                                    memory_order_acquire)
-           != STRIPE_FREE)
-        arenap_os_wait(&stripe->state, STRIPE_AWAITED, ARENA_OS_NEVER);
+    /* Who frees it from here on either has done so before we look, or sees
+     * that we sleep. */
+    atomic_fetch_add(&stripe->sleepers, 1);
+    arenap_os_heavy();
+    while (!arenap_stripe_try(stripe))
+        arenap_os_wait(&stripe->state, STRIPE_HELD, ARENA_OS_NEVER);
+    atomic_fetch_sub(&stripe->sleepers, 1);
 }
 
 ARENA_COLD void
@@ -85,4 +84,11 @@ arenap_sync_fork_done(void)
 {
     arenap_sync_unlock_set(~(sync_set)0);
     arenap_sync_tree_unlock();
+}
+
+void
+arenap_sync_fork_child(void)
+{
+    for (size_t i = 0; i < STRIPES; i++)
+        arenap_stripe_fork_child(&arenap_stripe[i]);
 }

@@ -10,15 +10,19 @@
 #define ARENA_LIB_SYNC_H
 
 #include "internal.h"
+#include "os.h"
 
 /* A lock of one word: what it costs when nobody else wants it is what opening
- * and closing a shared arena costs. */
-enum { STRIPE_FREE, STRIPE_HELD, STRIPE_AWAITED };
+ * and closing a shared arena costs.  It is freed by a store that no barrier
+ * follows, so that what was written under it need not be in memory by then;
+ * whoever is about to sleep makes the barrier (os.h). */
+enum { STRIPE_FREE, STRIPE_HELD };
 
 #define STRIPES 64
 
 struct stripe {
     _Atomic uint32_t state;
+    _Atomic uint32_t sleepers; /* threads that are to be woken */
 } __attribute__((aligned(64)));
 
 extern ARENA_HIDDEN struct stripe arenap_stripe[STRIPES];
@@ -34,23 +38,31 @@ arenap_stripe_index(const struct arena *arena)
 void arenap_stripe_wait(struct stripe *stripe);
 void arenap_stripe_wake(struct stripe *stripe);
 
-static inline void
-arenap_stripe_lock(struct stripe *stripe)
+static inline bool
+arenap_stripe_try(struct stripe *stripe)
 {
     uint32_t state = STRIPE_FREE;
 
-    if (ARENA_UNLIKELY(!atomic_compare_exchange_strong_explicit(
-            &stripe->state, &state, STRIPE_HELD, memory_order_acquire,
-            memory_order_relaxed)))
+    return atomic_compare_exchange_strong_explicit(
+        &stripe->state, &state, STRIPE_HELD, memory_order_acquire,
+        memory_order_relaxed);
+}
+
+static inline void
+arenap_stripe_lock(struct stripe *stripe)
+{
+    if (ARENA_UNLIKELY(!arenap_stripe_try(stripe)))
         arenap_stripe_wait(stripe);
 }
 
 static inline void
 arenap_stripe_unlock(struct stripe *stripe)
 {
-    if (ARENA_UNLIKELY(atomic_exchange_explicit(&stripe->state, STRIPE_FREE,
-                                                memory_order_release)
-                       == STRIPE_AWAITED))
+    atomic_store_explicit(&stripe->state, STRIPE_FREE, memory_order_release);
+    arenap_os_light_or_full();
+    if (ARENA_UNLIKELY(atomic_load_explicit(&stripe->sleepers,
+                                            memory_order_relaxed)
+                       != 0))
         arenap_stripe_wake(stripe);
 }
 
@@ -66,6 +78,13 @@ arenap_sync_unlock(const struct arena *arena)
     arenap_stripe_unlock(&arenap_stripe[arenap_stripe_index(arena)]);
 }
 
+/* In a child: nobody sleeps. */
+static inline void
+arenap_stripe_fork_child(struct stripe *stripe)
+{
+    atomic_store_explicit(&stripe->sleepers, 0, memory_order_relaxed);
+}
+
 /* A set of stripes, to be taken together. */
 typedef uint64_t sync_set;
 
@@ -79,5 +98,6 @@ void arenap_sync_tree_unlock(void);
 
 void arenap_sync_fork_prepare(void);
 void arenap_sync_fork_done(void);
+void arenap_sync_fork_child(void);
 
 #endif

@@ -239,6 +239,7 @@ static void
 fork_child(void)
 {
     fork_done();
+    arenap_sync_fork_child();
     arenap_waiters_fork_child();
     arenap_chunk_fork_child();
     arenap_ager_fork_child();
