@@ -7,6 +7,8 @@
 #include "control.h"
 #include "internal.h"
 #include "os.h"
+#include "sync.h"
+#include "thread.h"
 
 #define SLAB_BLOCKS 63
 
@@ -45,6 +47,7 @@ slab_take(void)
     used = atomic_load(&slab->used);
     arena = &slab->block[used].arena;
     atomic_store(&arena->owner, ARENA_NOBODY);
+    arena->stripe = arenap_stripe_choose(arenap_tls.serial, used);
     atomic_store(&slab->used, used + 1);
     return arena;
 }

@@ -203,6 +203,7 @@ struct arena {
     bool orphan;        /* closed; the last of them disposes of it */
     bool gathered;      /* somebody with the tree lock is about to mark it */
     bool limited;       /* it or an ancestor has a limit */
+    uint8_t stripe;     /* its lock; never changes */
     struct chunk *limbo; /* freed contents that they may still write to */
     _Atomic uint32_t sleepers; /* in arena_close_wait, for its release */
     uint64_t closes;    /* so far; says whether it is the same arena */

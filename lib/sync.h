@@ -1,10 +1,14 @@
 /*
  * sync.h: the locks of arenas.
  *
- * Arenas share a fixed set of stripe locks, chosen by address: so that fork
- * can take them all, and a child finds every arena in a consistent state.  A
- * thread holds one stripe at a time, except under the tree lock, where
- * arenap_sync_lock_set takes several in order.
+ * Arenas share a fixed set of stripe locks: so that fork can take them all, and
+ * a child finds every arena in a consistent state.  A thread holds one stripe
+ * at a time, except under the tree lock, where arenap_sync_lock_set takes
+ * several in order.
+ *
+ * A control block has one of a few stripes of the thread that it was made for.
+ * So threads that use arenas of their own do not write to each other's cache
+ * lines, as they would if all used all stripes by turns.
  */
 #ifndef ARENA_LIB_SYNC_H
 #define ARENA_LIB_SYNC_H
@@ -19,6 +23,7 @@
 enum { STRIPE_FREE, STRIPE_HELD };
 
 #define STRIPES 64
+#define STRIPES_THREAD 8 /* of a thread */
 
 struct stripe {
     _Atomic uint32_t state;
@@ -27,11 +32,24 @@ struct stripe {
 
 extern ARENA_HIDDEN struct stripe arenap_stripe[STRIPES];
 
+/* The stripe of the nth control block that is made, by a thread. */
+static inline uint8_t
+arenap_stripe_choose(uint64_t serial, size_t nth)
+{
+    uint64_t first = serial / ARENA_SERIALS * STRIPES_THREAD;
+
+    return (uint8_t)((first + nth % STRIPES_THREAD) % STRIPES);
+}
+
+/* Auto arenas have no whole control block; theirs goes by the address. */
 static inline unsigned
 arenap_stripe_index(const struct arena *arena)
 {
     uintptr_t a = (uintptr_t)arena;
 
+    if (ARENA_LIKELY(__atomic_load_n(&arena->kind, __ATOMIC_RELAXED)
+                     != ARENA_AUTO))
+        return arena->stripe;
     return (unsigned)((a >> 4 ^ a >> 10) % STRIPES);
 }
 
