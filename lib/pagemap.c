@@ -12,6 +12,8 @@
 #define ROOT_BITS 12
 
 #define LEAF_SLOTS ((size_t)1 << LEAF_BITS)
+#define LINE_SLOTS (64 / sizeof(pagemap_slot))
+#define LEAF_LINES (LEAF_SLOTS / LINE_SLOTS)
 #define NODE_SLOTS ((size_t)1 << NODE_BITS)
 #define ROOT_SLOTS ((size_t)1 << ROOT_BITS)
 #define LEAF_BYTES ((size_t)1 << (LEAF_BITS + PAGE_BITS))
@@ -45,10 +47,15 @@ node_index(uintptr_t a)
     return (a >> (PAGE_BITS + LEAF_BITS)) & (NODE_SLOTS - 1);
 }
 
+/* Neighbours have slots in different cache lines: they are often chunks of two
+ * threads, each of which writes its slot whenever it opens or closes an
+ * arena. */
 static inline size_t
 leaf_index(uintptr_t a)
 {
-    return (a >> PAGE_BITS) & (LEAF_SLOTS - 1);
+    size_t page = (a >> PAGE_BITS) & (LEAF_SLOTS - 1);
+
+    return page % LEAF_LINES * LINE_SLOTS + page / LEAF_LINES;
 }
 
 static inline struct node *
@@ -133,11 +140,9 @@ arenap_pagemap_set(const void *address, size_t size, struct arena *arena)
         }
         if (next > hi)
             next = arenap_round_up(hi, ARENA_PAGE);
-        slot = &leaf_of(node, a)->slot[leaf_index(a)];
-        for (pagemap_slot *end = slot + (next - a) / ARENA_PAGE; slot < end;
-             slot++)
-            atomic_store_explicit(slot, arena, memory_order_release);
-        a = next;
+        for (slot = leaf_of(node, a)->slot; a < next; a += ARENA_PAGE)
+            atomic_store_explicit(&slot[leaf_index(a)], arena,
+                                  memory_order_release);
     }
 }
 
