@@ -128,6 +128,27 @@ tree_unlink(struct arena *arena)
         }
 }
 
+/* Under its lock; under the tree lock, too, if it has or may get relatives. */
+static inline void
+mark_closed(struct arena *a)
+{
+    if (ARENA_UNLIKELY(a->lease != 0))
+        arenap_cursor_revoke(a);
+    if (ARENA_UNLIKELY(a->marks != NULL))
+        arenap_cells_drop(a, NULL);
+    atomic_store_explicit(&a->owner, ARENA_NOBODY, memory_order_relaxed);
+    a->bump = a->end = NULL;
+    a->closes++;
+    /* Nobody else writes it; see handshake.h for who must see it. */
+    atomic_store_explicit(
+        &a->epoch, atomic_load_explicit(&a->epoch, memory_order_relaxed) + 1,
+        memory_order_release);
+    atomic_store_explicit(&a->state, 0, memory_order_release);
+    /* Who waits to close it finds it closed. */
+    if (ARENA_UNLIKELY(atomic_load(&a->sleepers) != 0))
+        arenap_os_wake(&a->acquired, INT32_MAX);
+}
+
 void
 arenap_closing_mark(struct closing *closing)
 {
@@ -136,20 +157,7 @@ arenap_closing_mark(struct closing *closing)
         /* What it gives back is taken off its parent's limit. */
         if (a->parent != NULL)
             atomic_fetch_add(&a->parent->users, 1);
-        arenap_cursor_revoke(a);
-        atomic_store_explicit(&a->owner, ARENA_NOBODY, memory_order_relaxed);
-        a->bump = a->end = NULL;
-        a->closes++;
-        arenap_cells_drop(a, NULL);
-        /* Nobody else writes it; see handshake.h for who must see it. */
-        atomic_store_explicit(
-            &a->epoch,
-            atomic_load_explicit(&a->epoch, memory_order_relaxed) + 1,
-            memory_order_release);
-        atomic_store_explicit(&a->state, 0, memory_order_release);
-        /* Who waits to close it finds it closed. */
-        if (atomic_load(&a->sleepers) != 0)
-            arenap_os_wake(&a->acquired, INT32_MAX);
+        mark_closed(a);
     }
 }
 
@@ -241,16 +249,16 @@ close_mark_single(struct thread *self, struct arena *arena,
 {
     bool single;
 
-    arenap_sync_lock(arena);
+    arenap_explicit_lock(arena);
     single = arenap_explicit_check(self, arena) == 0 && arena->parent == NULL
              && arena->children == NULL && !arena->gathered
              && arena->closers == 0 && atomic_load(&arena->acquired) == 0;
     if (single) {
         arena->free_next = NULL;
         closing->all = arena;
-        arenap_closing_mark(closing);
+        mark_closed(arena);
     }
-    arenap_sync_unlock(arena);
+    arenap_explicit_unlock(arena);
     return single;
 }
 

@@ -11,6 +11,9 @@
 /* What is done under a lock is mostly over before a system call would be. */
 #define SPINS 100
 
+/* Who may be missed by who frees a lock looks again after that. */
+#define MISSED_NS 1000000u
+
 struct stripe arenap_stripe[STRIPES];
 
 static pthread_mutex_t tree = PTHREAD_MUTEX_INITIALIZER;
@@ -26,11 +29,14 @@ arenap_stripe_wait(struct stripe *stripe)
         arenap_os_pause();
     }
     /* Who frees it from here on either has done so before we look, or sees
-     * that we sleep. */
+     * that we sleep; or, if the system has no such barrier, may miss us. */
     atomic_fetch_add(&stripe->sleepers, 1);
     arenap_os_heavy();
     while (!arenap_stripe_try(stripe))
-        arenap_os_wait(&stripe->state, STRIPE_HELD, ARENA_OS_NEVER);
+        arenap_os_wait(&stripe->state, STRIPE_HELD,
+                       atomic_load(&arenap_os_has_heavy)
+                           ? ARENA_OS_NEVER
+                           : arenap_os_now() + MISSED_NS);
     atomic_fetch_sub(&stripe->sleepers, 1);
 }
 

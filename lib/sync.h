@@ -77,7 +77,7 @@ static inline void
 arenap_stripe_unlock(struct stripe *stripe)
 {
     atomic_store_explicit(&stripe->state, STRIPE_FREE, memory_order_release);
-    arenap_os_light_or_full();
+    arenap_os_light();
     if (ARENA_UNLIKELY(atomic_load_explicit(&stripe->sleepers,
                                             memory_order_relaxed)
                        != 0))
@@ -101,6 +101,19 @@ static inline void
 arenap_stripe_fork_child(struct stripe *stripe)
 {
     atomic_store_explicit(&stripe->sleepers, 0, memory_order_relaxed);
+}
+
+/* The same of an arena that is not auto. */
+static inline void
+arenap_explicit_lock(const struct arena *arena)
+{
+    arenap_stripe_lock(&arenap_stripe[arena->stripe]);
+}
+
+static inline void
+arenap_explicit_unlock(const struct arena *arena)
+{
+    arenap_stripe_unlock(&arenap_stripe[arena->stripe]);
 }
 
 /* A set of stripes, to be taken together. */
