@@ -418,14 +418,6 @@ alloc_slow(struct arena *arena, size_t size, size_t align, bool zero)
  * as a jump: so that the shortest ways have nothing to save on the stack.
  */
 
-/* Does a block fit between bump and a limit, which are multiples of the
- * granule?  Not if it is of size 0: those take the long way. */
-static ARENA_INLINE bool
-run_fits(const char *bump, size_t size, const char *limit)
-{
-    return size - 1 < (size_t)(limit - bump);
-}
-
 static ARENA_INLINE char *
 run_take(struct arena *arena, size_t size)
 {
@@ -434,43 +426,6 @@ run_take(struct arena *arena, size_t size)
     arena->bump = block + arenap_round_up(size, ARENA_GRANULE);
     arenap_tally_add(arena, size + TALLY_BLOCK);
     return block;
-}
-
-/* From the calling thread's piece of an arena, if it is of this state of the
- * arena and has room.  False otherwise. */
-static ARENA_INLINE bool
-piece_alloc(struct piece *piece, const struct arena *arena, size_t size,
-            bool zero, void **out)
-{
-    char *block = piece->bump;
-
-    if (ARENA_UNLIKELY(
-            atomic_load_explicit(&piece->epoch, memory_order_relaxed)
-                != atomic_load_explicit(&arena->epoch, memory_order_acquire)
-            || !run_fits(block, size, piece->end)
-            || (zero && !piece->zeroed)))
-        return false;
-    piece->bump = block + arenap_round_up(size, ARENA_GRANULE);
-    arenap_count(&piece->tally, size + TALLY_BLOCK);
-    *out = block;
-    return true;
-}
-
-/* The same where it is not the one that was used last. */
-static ARENA_INLINE bool
-alloc_piece(const struct arena *arena, size_t size, bool zero, void **out)
-{
-    struct thread *self = arenap_tls.record;
-    struct piece *piece;
-
-    if (ARENA_UNLIKELY(self == NULL))
-        return false;
-    piece = arenap_piece_of(self, arena);
-    if (atomic_load_explicit(&piece->arena, memory_order_relaxed) != arena)
-        return false;
-    arenap_tls.shared = arena;
-    arenap_tls.piece = piece;
-    return piece_alloc(piece, arena, size, zero, out);
 }
 
 /* Of an arena whose run was lent, and of an auto arena. */
@@ -482,7 +437,7 @@ alloc_rest(struct arena *arena, size_t size, bool zero)
     void *block;
 
     if (owner == ARENA_LENT(arenap_tls.serial)) {
-        if (run_fits(arena->bump, size, arena->end)) {
+        if (arenap_run_fits(arena->bump, size, arena->end)) {
             block = run_take(arena, size);
             return zero ? arenap_block_clear(block, size) : block;
         }
@@ -505,21 +460,33 @@ alloc_next(struct arena *arena, size_t size, bool zero)
     return zero ? arenap_block_clear(block, size) : block;
 }
 
+/* Of a shared or global arena, from whose last piece there was none; or of one
+ * that is closed. */
+static ARENA_NOINLINE void *
+alloc_shared(struct arena *arena, size_t size, bool zero)
+{
+    struct thread *self = arenap_tls.record;
+
+    if (ARENA_UNLIKELY(self == NULL || size - 1 >= PIECE_BLOCK
+                       || (arena->kind != ARENA_SHARED
+                           && arena->kind != ARENA_GLOBAL)
+                       || (arena->flags & ARENA_GUARDED) != 0))
+        return alloc_slow(arena, size, ARENA_GRANULE, zero);
+    return arenap_shared_alloc_small(self, arena, size, zero);
+}
+
 /* Where nothing was at hand. */
 static ARENA_NOINLINE void *
 alloc_other(struct arena *arena, size_t size, bool zero)
 {
     uint64_t owner =
         atomic_load_explicit(&arena->owner, memory_order_relaxed);
-    void *block;
 
     if (owner == arenap_tls.serial)
         return alloc_next(arena, size, zero);
     if (owner != ARENA_NOBODY)
         return alloc_rest(arena, size, zero);
-    return alloc_piece(arena, size, zero, &block)
-               ? block
-               : alloc_slow(arena, size, ARENA_GRANULE, zero);
+    return alloc_shared(arena, size, zero);
 }
 
 static ARENA_NOINLINE void *
@@ -537,7 +504,7 @@ alloc_implicit(size_t size, bool zero)
 static ARENA_INLINE bool
 alloc_own(struct arena *arena, size_t size, bool zero, void **out)
 {
-    if (ARENA_MOSTLY(run_fits(arena->bump, size, arena->end)))
+    if (ARENA_MOSTLY(arenap_run_fits(arena->bump, size, arena->end)))
         *out = run_take(arena, size);
     else if (arena->chunks != NULL || !arenap_explicit_is_short(arena)
              || !arenap_explicit_first(arenap_tls.record, arena, size, out))
@@ -556,7 +523,7 @@ alloc_at_hand(struct arena *arena, size_t size, bool zero, void **out)
             == arenap_tls.serial))
         return alloc_own(arena, size, zero, out);
     return ARENA_LIKELY(arenap_tls.shared == arena)
-           && piece_alloc(arenap_tls.piece, arena, size, zero, out);
+           && arenap_piece_alloc(arenap_tls.piece, arena, size, zero, out);
 }
 
 ARENA_ALIGNED void *

@@ -28,12 +28,13 @@ _Static_assert(BLOCK_LARGE + BLOCK_BIG + ARENA_GRANULE
                    < CLASS_ROOM(CHUNK_CLASSES_SMALL - 1),
                "an aligned block fits the largest small class");
 
-/* What a thread's first piece of an arena takes, and each later one. */
+/* What a thread's first piece of an arena takes, and the least and the most of
+ * each later one: they double up to a part of the arena, so that threads that
+ * allocate much in one seldom wait for its lock. */
 #define PIECE_FIRST ((size_t)256)
 #define PIECE_LATER ((size_t)4096)
-
-/* Larger blocks are carved from the arena itself, not from a piece. */
-#define PIECE_BLOCK ((size_t)1024)
+#define PIECE_MOST ((size_t)64 * 1024)
+#define PIECE_PART 32
 
 bool
 arenap_explicit_is_dropping(const struct thread *self,
@@ -315,10 +316,10 @@ piece_drop(struct piece *piece)
         arenap_tls.shared = NULL;
     /* Once it does not fit, it never will again. */
     if (arenap_piece_fits(piece, arena)) {
-        arenap_sync_lock(arena);
+        arenap_explicit_lock(arena);
         if (arenap_piece_fits(piece, arena))
             piece_fold(piece, arena);
-        arenap_sync_unlock(arena);
+        arenap_explicit_unlock(arena);
     }
     atomic_store_explicit(&piece->arena, NULL, memory_order_relaxed);
     piece->bump = piece->end = NULL;
@@ -333,11 +334,10 @@ arenap_piece_flush(struct thread *thread)
 
 /* The piece is the arena's from now on, with no block yet.  Under the lock. */
 static void
-piece_own(struct piece *piece, struct arena *arena, bool zero)
+piece_own(struct piece *piece, struct arena *arena)
 {
     arenap_tls.shared = arena;
     arenap_tls.piece = piece;
-    piece->zeroed = zero;
     atomic_store_explicit(&piece->tally, 0, memory_order_relaxed);
     atomic_store_explicit(
         &piece->epoch,
@@ -346,35 +346,84 @@ piece_own(struct piece *piece, struct arena *arena, bool zero)
     atomic_store_explicit(&piece->arena, arena, memory_order_relaxed);
 }
 
-/* Make the piece one with room for size bytes; under the lock. */
-static bool
-piece_take(struct piece *piece, struct arena *arena, size_t size, bool zero)
+/* What a thread takes that has had a piece of the arena. */
+static size_t
+piece_later(const struct piece *piece, const struct arena *arena)
 {
-    size_t room = arenap_room(size), want = PIECE_FIRST, left;
+    size_t part = arenap_explicit_reserved(arena) / PIECE_PART;
+    size_t want = 2 * (size_t)piece->taken;
 
-    if (arenap_piece_fits(piece, arena)) {
-        left = (size_t)(piece->end - piece->bump);
-        if (left >= room) {
-            if (zero && !piece->zeroed)
-                memset(piece->bump, 0, left);
-            piece->zeroed |= zero;
-            return true;
-        }
-        piece_fold(piece, arena);
-        want = PIECE_LATER;
-    }
-    left = (size_t)(arena->end - arena->bump);
+    if (want > part)
+        want = part & ~(ARENA_GRANULE - 1);
+    if (want > PIECE_MOST)
+        want = PIECE_MOST;
+    return want > PIECE_LATER ? want : PIECE_LATER;
+}
+
+/* Let the piece end as far behind the bump of the arena's run as it wants, or
+ * at the end of the run, if that has room; under the lock. */
+static bool
+piece_reach(struct piece *piece, struct arena *arena, size_t room, size_t want)
+{
+    size_t left = (size_t)(arena->end - arena->bump);
+
     if (left < room)
         return false;
     if (want < room)
         want = room;
     if (want > left)
         want = left;
-    piece->bump = arena->bump;
-    piece->end = arena->bump = arena->bump + want;
+    piece->taken = (uint32_t)want;
+    piece->end = arena->bump += want;
+    return true;
+}
+
+/* Clear from an address to the end of the piece, if asked; under the lock. */
+static void
+piece_clear(struct piece *piece, char *from, bool zero)
+{
     if (zero)
-        memset(piece->bump, 0, want);
-    piece_own(piece, arena, zero);
+        memset(from, 0, (size_t)(piece->end - from));
+    piece->zeroed = zero;
+}
+
+/* Let a piece that fits have room for size bytes where it is, if need be from
+ * a run that goes on behind it; under the lock. */
+static bool
+piece_extend(struct piece *piece, struct arena *arena, size_t size, bool zero)
+{
+    char *from = piece->zeroed ? piece->end : piece->bump;
+    size_t has = (size_t)(piece->end - piece->bump);
+    size_t room = arenap_room(size);
+
+    if (has < room
+        && (piece->end != arena->bump
+            || !piece_reach(piece, arena, room - has,
+                            piece_later(piece, arena))))
+        return false;
+    piece_clear(piece, from, zero);
+    return true;
+}
+
+/* Make the piece one with room for size bytes; under the lock. */
+static bool
+piece_take(struct piece *piece, struct arena *arena, size_t size, bool zero)
+{
+    size_t want = PIECE_FIRST;
+    char *start;
+
+    if (arenap_piece_fits(piece, arena)) {
+        if (piece_extend(piece, arena, size, zero))
+            return true;
+        piece_fold(piece, arena);
+        want = piece_later(piece, arena);
+    }
+    start = arena->bump;
+    if (!piece_reach(piece, arena, arenap_room(size), want))
+        return false;
+    piece->bump = start;
+    piece_clear(piece, start, zero);
+    piece_own(piece, arena);
     return true;
 }
 
@@ -412,11 +461,11 @@ arenap_explicit_enter(struct thread *self, struct arena *arena)
 {
     int result;
 
-    arenap_sync_lock(arena);
+    arenap_explicit_lock(arena);
     result = arenap_explicit_check(self, arena);
     if (result == 0)
         atomic_fetch_add(&arena->users, 1);
-    arenap_sync_unlock(arena);
+    arenap_explicit_unlock(arena);
     return result;
 }
 
@@ -439,19 +488,19 @@ arenap_explicit_leave(struct thread *self, struct arena *arena)
     struct chunk *limbo;
     bool orphan;
 
-    arenap_sync_lock(arena);
+    arenap_explicit_lock(arena);
     while (atomic_load(&arena->users) == 1 && arena->limbo != NULL) {
         limbo = arena->limbo;
         arena->limbo = NULL;
-        arenap_sync_unlock(arena);
+        arenap_explicit_unlock(arena);
         arenap_explicit_free(self, arena, limbo, NULL);
-        arenap_sync_lock(arena);
+        arenap_explicit_lock(arena);
     }
     orphan = atomic_load(&arena->users) == 1 && arena->orphan;
     if (orphan)
         arena->orphan = false;
     atomic_fetch_sub(&arena->users, 1);
-    arenap_sync_unlock(arena);
+    arenap_explicit_unlock(arena);
     if (orphan)
         explicit_finish(self, arena);
 }
@@ -461,7 +510,7 @@ arenap_explicit_drop(struct thread *self, struct arena *arena,
                      struct chunk *chunks, const struct chunk *last)
 {
     if (atomic_load(&arena->users) != 0) {
-        arenap_sync_lock(arena);
+        arenap_explicit_lock(arena);
         while (atomic_load(&arena->users) != 0 && chunks != last) {
             struct chunk *next = chunks->next;
 
@@ -469,7 +518,7 @@ arenap_explicit_drop(struct thread *self, struct arena *arena,
             arena->limbo = chunks;
             chunks = next;
         }
-        arenap_sync_unlock(arena);
+        arenap_explicit_unlock(arena);
     }
     arenap_explicit_free(self, arena, chunks, last);
 }
@@ -480,10 +529,10 @@ arenap_explicit_dispose(struct thread *self, struct arena *arena)
     bool now = atomic_load(&arena->users) == 0;
 
     if (!now) {
-        arenap_sync_lock(arena);
+        arenap_explicit_lock(arena);
         now = atomic_load(&arena->users) == 0;
         arena->orphan = !now;
-        arenap_sync_unlock(arena);
+        arenap_explicit_unlock(arena);
     }
     if (now)
         explicit_finish(self, arena);
@@ -501,12 +550,12 @@ shared_alloc_big(struct thread *self, struct arena *arena, size_t size,
     chunk = arenap_chunk_take_big(self, arena, size, align, zero);
     if (chunk != NULL && zero && !chunk->zeroed)
         memset(chunk->start, 0, size);
-    arenap_sync_lock(arena);
+    arenap_explicit_lock(arena);
     if (chunk != NULL && arenap_explicit_check(self, arena) == 0) {
         block = run_add_big(arena, chunk, size);
         chunk = NULL;
     }
-    arenap_sync_unlock(arena);
+    arenap_explicit_unlock(arena);
     if (chunk != NULL)
         arenap_chunk_give(self, arena, chunk, chunk->next);
     arenap_explicit_leave(self, arena);
@@ -542,9 +591,9 @@ shared_alloc_chunk(struct thread *self, struct arena *arena, size_t size,
     void *block = NULL;
 
     atomic_fetch_add(&arena->users, 1);
-    arenap_sync_unlock(arena);
+    arenap_explicit_unlock(arena);
     chunk = arenap_chunk_take(self, arena, class);
-    arenap_sync_lock(arena);
+    arenap_explicit_lock(arena);
     if (chunk != NULL && arenap_explicit_check(self, arena) == 0) {
         block = shared_carve(self, arena, size, align, zero);
         if (block == NULL) {
@@ -553,7 +602,7 @@ shared_alloc_chunk(struct thread *self, struct arena *arena, size_t size,
             block = shared_carve(self, arena, size, align, zero);
         }
     }
-    arenap_sync_unlock(arena);
+    arenap_explicit_unlock(arena);
     if (chunk != NULL)
         arenap_chunk_give(self, arena, chunk, chunk->next);
     arenap_explicit_leave(self, arena);
@@ -602,7 +651,9 @@ shared_first(struct thread *self, struct arena *arena, struct piece *piece,
         piece_clear_first(start);
     piece->bump = start;
     piece->end = start + PIECE_FIRST;
-    piece_own(piece, arena, zero);
+    piece->taken = PIECE_FIRST;
+    piece->zeroed = zero;
+    piece_own(piece, arena);
     return piece_carve(piece, size);
 }
 
@@ -613,8 +664,7 @@ shared_alloc_small(struct thread *self, struct arena *arena,
 {
     void *block = NULL;
 
-    if (shared_is_new(arena) && size - 1 < PIECE_FIRST
-        && align <= ARENA_GRANULE)
+    if (shared_is_new(arena) && size - 1 < PIECE_FIRST && align <= ARENA_GRANULE)
         block = shared_first(self, arena, piece, size, zero);
     if (block == NULL)
         block = shared_carve(self, arena, size, align, zero);
@@ -623,25 +673,51 @@ shared_alloc_small(struct thread *self, struct arena *arena,
     return block;
 }
 
+/* A block that is not big. */
 static void *
-shared_alloc(struct thread *self, struct arena *arena, size_t size,
-             size_t align, bool zero)
+shared_alloc_piece(struct thread *self, struct arena *arena,
+                   struct piece *piece, size_t size, size_t align, bool zero)
 {
-    struct piece *piece = arenap_piece_of(self, arena);
     void *block = NULL;
 
-    if (is_big(arena, size, align))
-        return shared_alloc_big(self, arena, size, align, zero);
     if (atomic_load_explicit(&piece->arena, memory_order_relaxed) != arena)
         piece_drop(piece);
-    arenap_sync_lock(arena);
+    arenap_explicit_lock(arena);
     if (arenap_explicit_check(self, arena) == 0) {
         block = shared_alloc_small(self, arena, piece, size, align, zero);
         if (block == NULL)
             return shared_alloc_chunk(self, arena, size, align, zero);
     }
-    arenap_sync_unlock(arena);
+    arenap_explicit_unlock(arena);
     return block;
+}
+
+static void *
+shared_alloc(struct thread *self, struct arena *arena, size_t size,
+             size_t align, bool zero)
+{
+    if (is_big(arena, size, align))
+        return shared_alloc_big(self, arena, size, align, zero);
+    return shared_alloc_piece(self, arena, arenap_piece_of(self, arena), size,
+                              align, zero);
+}
+
+void *
+arenap_shared_alloc_small(struct thread *self, struct arena *arena,
+                          size_t size, bool zero)
+{
+    struct piece *piece = arenap_piece_of(self, arena);
+    void *block;
+
+    if (arenap_tls.shared != arena
+        && atomic_load_explicit(&piece->arena, memory_order_relaxed)
+               == arena) {
+        arenap_tls.shared = arena;
+        arenap_tls.piece = piece;
+        if (arenap_piece_alloc(piece, arena, size, zero, &block))
+            return block;
+    }
+    return shared_alloc_piece(self, arena, piece, size, ARENA_GRANULE, zero);
 }
 
 /* --- Both --- */
@@ -782,7 +858,7 @@ arenap_explicit_add(struct thread *self, struct arena *arena,
     int result;
 
     if (locked)
-        arenap_sync_lock(arena);
+        arenap_explicit_lock(arena);
     result = arenap_explicit_check(self, arena);
     if (result == 0) {
         if (!locked)
@@ -790,6 +866,6 @@ arenap_explicit_add(struct thread *self, struct arena *arena,
         run_add_big(arena, chunk, size);
     }
     if (locked)
-        arenap_sync_unlock(arena);
+        arenap_explicit_unlock(arena);
     return result;
 }

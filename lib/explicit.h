@@ -152,6 +152,14 @@ bool arenap_explicit_extent(const struct arena *arena, const char *ptr,
 int arenap_explicit_add(struct thread *self, struct arena *arena,
                         struct chunk *chunk, size_t size);
 
+/* Larger blocks are carved from the arena itself, not from a piece. */
+#define PIECE_BLOCK ((size_t)1024)
+
+/* A block of 0 < size <= PIECE_BLOCK of a shared or global arena, not guarded,
+ * from which the piece that the thread used last has none. */
+void *arenap_shared_alloc_small(struct thread *self, struct arena *arena,
+                                size_t size, bool zero);
+
 /* Fold and drop all pieces of a thread that ends. */
 void arenap_piece_flush(struct thread *thread);
 
@@ -214,6 +222,34 @@ arenap_piece_fits(const struct piece *piece, const struct arena *arena)
            && atomic_load_explicit(&piece->epoch, memory_order_relaxed)
                   == atomic_load_explicit(&arena->epoch,
                                           memory_order_acquire);
+}
+
+/* Does a block fit between bump and a limit, which are multiples of the
+ * granule?  Not if it is of size 0: those take the long way. */
+static ARENA_INLINE bool
+arenap_run_fits(const char *bump, size_t size, const char *limit)
+{
+    return size - 1 < (size_t)(limit - bump);
+}
+
+/* From the calling thread's piece of an arena, if it is of this state of the
+ * arena and has room.  False otherwise. */
+static ARENA_INLINE bool
+arenap_piece_alloc(struct piece *piece, const struct arena *arena, size_t size,
+                   bool zero, void **out)
+{
+    char *block = piece->bump;
+
+    if (ARENA_UNLIKELY(
+            atomic_load_explicit(&piece->epoch, memory_order_relaxed)
+                != atomic_load_explicit(&arena->epoch, memory_order_acquire)
+            || !arenap_run_fits(block, size, piece->end)
+            || (zero && !piece->zeroed)))
+        return false;
+    piece->bump = block + arenap_round_up(size, ARENA_GRANULE);
+    arenap_count(&piece->tally, size + TALLY_BLOCK);
+    *out = block;
+    return true;
 }
 
 /* Larger blocks are cleared by a call. */

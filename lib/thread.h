@@ -35,7 +35,8 @@ struct piece {
     _Atomic uint64_t epoch;
     char *bump, *end;
     _Atomic uint64_t tally; /* as in struct arena */
-    bool zeroed; /* are its bytes zero? */
+    uint32_t taken; /* bytes, the last time */
+    bool zeroed;    /* are its bytes zero? */
 } __attribute__((aligned(64)));
 
 #define THREAD_PIECES 8
