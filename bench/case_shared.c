@@ -3,10 +3,12 @@
  *
  * With two threads the figures are per block of one thread, in wall time: with
  * two free processors they equal those of one thread if nothing is in the way.
+ * What confined arenas take, which threads share nothing of, is what two
+ * threads at once cost on the machine.
  */
 
-#include <pthread.h>
-#include <stdlib.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 #include <arena.h>
 
@@ -20,42 +22,87 @@
 
 /* --- All threads in one arena --- */
 
-static pthread_barrier_t barrier;
+/* The threads meet without going to sleep: to be woken would take as long as
+ * all the blocks.  They yield now and then, if there is no processor for
+ * each. */
+#define SPINS 1000
+
+static struct {
+    _Atomic size_t here;
+    _Atomic size_t meetings;
+} meeting;
+
 static arena_t *common;
 
-static void
-begin_common(const struct bench_work *work)
+/* Wait until all threads are here.  True in the one that came last. */
+static bool
+meet(const struct bench_work *work)
 {
-    if (pthread_barrier_init(&barrier, NULL, (unsigned)work->threads) != 0)
-        bench_fail("pthread_barrier_init");
+    size_t meetings = atomic_load(&meeting.meetings);
+
+    if (atomic_fetch_add(&meeting.here, 1) + 1 == work->threads) {
+        atomic_store(&meeting.here, 0);
+        atomic_store(&meeting.meetings, meetings + 1);
+        return true;
+    }
+    for (int i = 1; atomic_load(&meeting.meetings) == meetings; i++)
+        if (i % SPINS == 0)
+            sched_yield();
+    return false;
 }
 
-/* One of the threads opens the arena, and closes it when all are done with
- * it. */
+/* One of the threads opens the arena, and one closes it when all are done
+ * with it. */
 static void
 run_common(const struct bench_work *work, size_t loops)
 {
     while (loops-- > 0) {
-        if (pthread_barrier_wait(&barrier) == PTHREAD_BARRIER_SERIAL_THREAD)
+        if (meet(work))
             common = bench_need(arena_shared(), "arena_shared");
-        pthread_barrier_wait(&barrier);
+        meet(work);
         for (size_t i = 0; i < work->blocks; i++)
             bench_touch(arena_alloc_uninit(common, work->size));
-        if (pthread_barrier_wait(&barrier) == PTHREAD_BARRIER_SERIAL_THREAD)
+        if (meet(work))
             arena_close(common);
     }
 }
 
-/* The same work, waiting included, with malloc. */
+/* The same work, meetings included, with something of each thread's own. */
 static void
-run_malloc_common(const struct bench_work *work, size_t loops)
+run_apart(const struct bench_work *work, size_t loops,
+          void (*run)(const struct bench_work *work, size_t loops))
 {
     while (loops-- > 0) {
-        pthread_barrier_wait(&barrier);
-        pthread_barrier_wait(&barrier);
-        pool_malloc(work, 1);
-        pthread_barrier_wait(&barrier);
+        meet(work);
+        meet(work);
+        run(work, 1);
+        meet(work);
     }
+}
+
+static void
+run_confined_apart(const struct bench_work *work, size_t loops)
+{
+    run_apart(work, loops, pool_confined);
+}
+
+static void
+run_malloc_apart(const struct bench_work *work, size_t loops)
+{
+    run_apart(work, loops, pool_malloc);
+}
+
+static void
+run_nothing(const struct bench_work *work, size_t loops)
+{
+    (void)work;
+    (void)loops;
+}
+
+static void
+run_meetings(const struct bench_work *work, size_t loops)
+{
+    run_apart(work, loops, run_nothing);
 }
 
 /* --- The case --- */
@@ -89,6 +136,9 @@ static const struct bench_impl two[] = {
      .targets = {{TWO_THREADS, "libarena shared, 1 thread"}}},
     {"libarena shared, 1 thread", BENCH_REFERENCE, .run = pool_shared,
      .threads = 1},
+    {"libarena confined", BENCH_REFERENCE, .run = pool_confined},
+    {"libarena confined, 1 thread", BENCH_REFERENCE, .run = pool_confined,
+     .threads = 1},
     {"mimalloc mi_malloc, mi_free", BENCH_PEER, peer_mimalloc_begin,
      .run = pool_mimalloc},
     {"jemalloc malloc, free", BENCH_PEER, peer_jemalloc_begin,
@@ -97,11 +147,16 @@ static const struct bench_impl two[] = {
 };
 
 static const struct bench_impl both[] = {
-    {"libarena shared", BENCH_OURS, begin_common, run_common,
+    {"libarena shared", BENCH_OURS, .run = run_common,
      .targets = {{TWO_THREADS, "libarena shared, 1 thread"}}},
-    {"libarena shared, 1 thread", BENCH_REFERENCE, begin_common, run_common,
+    {"libarena shared, 1 thread", BENCH_REFERENCE, .run = run_common,
      .threads = 1},
-    {"glibc malloc, free", BENCH_PEER, begin_common, .run = run_malloc_common},
+    {"libarena confined, one each", BENCH_REFERENCE,
+     .run = run_confined_apart},
+    {"libarena confined, 1 thread", BENCH_REFERENCE,
+     .run = run_confined_apart, .threads = 1},
+    {"the threads' meetings alone", BENCH_REFERENCE, .run = run_meetings},
+    {"glibc malloc, free", BENCH_PEER, .run = run_malloc_apart},
 };
 
 static const struct bench_group groups[] = {
