@@ -522,8 +522,9 @@ alloc_at_hand(struct arena *arena, size_t size, bool zero, void **out)
             atomic_load_explicit(&arena->owner, memory_order_relaxed)
             == arenap_tls.serial))
         return alloc_own(arena, size, zero, out);
-    return ARENA_LIKELY(arenap_tls.shared == arena)
-           && arenap_piece_alloc(arenap_tls.piece, arena, size, zero, out);
+    return ARENA_LIKELY((zero ? arenap_tls.zeroed : arenap_tls.shared)
+                        == arena)
+           && arenap_piece_alloc(arenap_tls.piece, arena, size, out);
 }
 
 ARENA_ALIGNED void *

@@ -36,6 +36,10 @@ _Static_assert(BLOCK_LARGE + BLOCK_BIG + ARENA_GRANULE
 #define PIECE_MOST ((size_t)64 * 1024)
 #define PIECE_PART 32
 
+/* What is cleared at a time: more than that libc clears by a string
+ * instruction, and nothing else runs beside those. */
+#define CLEAR_STEP ((size_t)1024)
+
 bool
 arenap_explicit_is_dropping(const struct thread *self,
                             const struct arena *arena)
@@ -313,7 +317,7 @@ piece_drop(struct piece *piece)
     if (arena == NULL)
         return;
     if (arenap_tls.piece == piece)
-        arenap_tls.shared = NULL;
+        arenap_tls.shared = arenap_tls.zeroed = NULL;
     /* Once it does not fit, it never will again. */
     if (arenap_piece_fits(piece, arena)) {
         arenap_explicit_lock(arena);
@@ -336,8 +340,7 @@ arenap_piece_flush(struct thread *thread)
 static void
 piece_own(struct piece *piece, struct arena *arena)
 {
-    arenap_tls.shared = arena;
-    arenap_tls.piece = piece;
+    arenap_piece_select(piece, arena);
     atomic_store_explicit(&piece->tally, 0, memory_order_relaxed);
     atomic_store_explicit(
         &piece->epoch,
@@ -382,8 +385,15 @@ piece_reach(struct piece *piece, struct arena *arena, size_t room, size_t want)
 static void
 piece_clear(struct piece *piece, char *from, bool zero)
 {
-    if (zero)
-        memset(from, 0, (size_t)(piece->end - from));
+    size_t n = 0;
+
+    for (; zero && from < piece->end; from += n) {
+        n = (size_t)(piece->end - from);
+        if (n > CLEAR_STEP)
+            n = CLEAR_STEP;
+        __asm__("" : "+r"(n)); /* or compilers make one of their own */
+        memset(from, 0, n);
+    }
     piece->zeroed = zero;
 }
 
@@ -402,6 +412,7 @@ piece_extend(struct piece *piece, struct arena *arena, size_t size, bool zero)
                             piece_later(piece, arena))))
         return false;
     piece_clear(piece, from, zero);
+    arenap_piece_select(piece, arena);
     return true;
 }
 
@@ -712,9 +723,9 @@ arenap_shared_alloc_small(struct thread *self, struct arena *arena,
     if (arenap_tls.shared != arena
         && atomic_load_explicit(&piece->arena, memory_order_relaxed)
                == arena) {
-        arenap_tls.shared = arena;
-        arenap_tls.piece = piece;
-        if (arenap_piece_alloc(piece, arena, size, zero, &block))
+        arenap_piece_select(piece, arena);
+        if (zero <= piece->zeroed
+            && arenap_piece_alloc(piece, arena, size, &block))
             return block;
     }
     return shared_alloc_piece(self, arena, piece, size, ARENA_GRANULE, zero);

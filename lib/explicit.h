@@ -232,19 +232,28 @@ arenap_run_fits(const char *bump, size_t size, const char *limit)
     return size - 1 < (size_t)(limit - bump);
 }
 
+/* The piece is the one that the calling thread used last. */
+static inline void
+arenap_piece_select(struct piece *piece, const struct arena *arena)
+{
+    arenap_tls.shared = arena;
+    arenap_tls.zeroed = piece->zeroed ? arena : NULL;
+    arenap_tls.piece = piece;
+}
+
 /* From the calling thread's piece of an arena, if it is of this state of the
  * arena and has room.  False otherwise. */
 static ARENA_INLINE bool
 arenap_piece_alloc(struct piece *piece, const struct arena *arena, size_t size,
-                   bool zero, void **out)
+                   void **out)
 {
+    /* Nobody else writes it; so it can be compared where it is. */
+    const uint64_t *epoch = (const uint64_t *)(const void *)&piece->epoch;
     char *block = piece->bump;
 
     if (ARENA_UNLIKELY(
-            atomic_load_explicit(&piece->epoch, memory_order_relaxed)
-                != atomic_load_explicit(&arena->epoch, memory_order_acquire)
-            || !arenap_run_fits(block, size, piece->end)
-            || (zero && !piece->zeroed)))
+            *epoch != atomic_load_explicit(&arena->epoch, memory_order_acquire)
+            || !arenap_run_fits(block, size, piece->end)))
         return false;
     piece->bump = block + arenap_round_up(size, ARENA_GRANULE);
     arenap_count(&piece->tally, size + TALLY_BLOCK);

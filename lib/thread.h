@@ -129,6 +129,7 @@ struct arenap_tls {
     /* The piece of the shared arena that was used last; of no arena when that
      * is NULL.  Then the piece says the same. */
     const struct arena *shared;
+    const struct arena *zeroed; /* the same; NULL if the piece is not zero */
     struct piece *piece;
     bool ended;
     bool stopped;            /* inside the handler of stop.c */
