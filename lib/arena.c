@@ -33,7 +33,7 @@ struct arena arenap_global = {
     .epoch = 1,
 };
 
-static struct arena implicit = {
+struct arena arenap_implicit = {
     .owner = ARENA_NOBODY,
     .kind = ARENA_IMPLICIT,
     .state = ARENA_OPEN,
@@ -49,7 +49,7 @@ arena_global(void)
 arena_t *
 arena_implicit(void)
 {
-    return &implicit;
+    return &arenap_implicit;
 }
 
 /* --- Opening --- */
@@ -359,7 +359,7 @@ arena_open(arena_kind_t kind, const arena_options_t *options)
     case ARENA_GLOBAL:
         return &arenap_global;
     case ARENA_IMPLICIT:
-        return &implicit;
+        return &arenap_implicit;
     case ARENA_AUTO:
         return arenap_auto_open(self, &known);
     default:
@@ -389,7 +389,7 @@ alloc_slow(struct arena *arena, size_t size, size_t align, bool zero)
         return NULL;
     }
     if (arena == NULL)
-        arena = &implicit;
+        arena = &arenap_implicit;
     /* Room for headers and rounding is within the other half. */
     if (ARENA_UNLIKELY(size > PTRDIFF_MAX || align > PTRDIFF_MAX / 2
                        || size + align > PTRDIFF_MAX - 4 * ARENA_PAGE)) {
@@ -697,7 +697,7 @@ arena_resize(arena_t *arena, void *block, size_t old_size, size_t new_size)
     if (block == NULL)
         return arena_alloc(arena, new_size);
     if (arena == NULL)
-        arena = &implicit;
+        arena = &arenap_implicit;
     if (self == NULL) {
         arenap_fail_system(sizeof *self);
         return NULL;

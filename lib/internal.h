@@ -214,6 +214,9 @@ struct arena {
     struct arena *free_next; /* control.c; and of those being closed */
 };
 
+/* The two that are always there. */
+extern ARENA_HIDDEN struct arena arenap_global, arenap_implicit;
+
 /* An arena's name; to be freed.  NULL with errno set. */
 char *arenap_name_copy(const char *name);
 

@@ -4,9 +4,6 @@
 
 #include "internal.h"
 
-/* The global arena; arena.c. */
-extern struct arena arenap_global;
-
 /* Bytes reserved under a pool: a kind of arena, or as thread.h says. */
 size_t arenap_usage_reserved(unsigned pool);
 
