@@ -3,7 +3,9 @@
  *
  * A block goes to the user from one of these places:
  *
- *   arena.c      the public calls on arenas: checks, fast paths, dispatch
+ *   arena.c      allocation in any arena: fast paths, checks, dispatch; open.c:
+ *                opening; filled.c: strings and other blocks with contents;
+ *                inquiry.c: what an arena is, and whose an address
  *   explicit.c   confined, shared and global arenas: bump allocation in
  *                chunks of the system's malloc, marks, freeing
  *   collected.c  auto arenas (a ring of collected chunks) and implicit blocks
