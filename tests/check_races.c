@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "harness.h"
+#include "os.h"
+#include "sync.h"
 
 enum { THREADS = 8, ROUNDS = 1000 };
 
@@ -712,6 +714,63 @@ START_TEST(test_close_wait_among_spinning_acquirers_is_prompt)
 }
 END_TEST
 
+/* --- The lock of an arena --------------------------------------------- */
+
+enum { CONTEST_ROUNDS = 20, CONTEST_TIMES = 100 };
+
+struct contest {
+    struct stripe lock;
+    size_t count; /* under it */
+};
+
+static void
+contest_prepare(void *state, size_t number)
+{
+    (void)number;
+    ((struct contest *)state)->count = 0;
+}
+
+/* Held for so long, now and then, that the others go to sleep. */
+static void
+contest_run(void *state, size_t index)
+{
+    struct contest *contest = state;
+
+    for (size_t i = 0; i < CONTEST_TIMES; i++) {
+        arenap_stripe_lock(&contest->lock);
+        contest->count++;
+        if ((i + index) % 16 == 0)
+            spin_ns(20000);
+        arenap_stripe_unlock(&contest->lock);
+    }
+}
+
+static void
+contest_verify(void *state, size_t number)
+{
+    struct contest *contest = state;
+
+    (void)number;
+    ck_assert_uint_eq(contest->count, THREADS * CONTEST_TIMES);
+    ck_assert_uint_eq(atomic_load(&contest->lock.state), STRIPE_FREE);
+    ck_assert_uint_eq(atomic_load(&contest->lock.sleepers), 0);
+}
+
+/* The second time where the system has no barrier that one thread makes for
+ * all. */
+START_TEST(test_lock_keeps_others_out_and_wakes_them)
+{
+    struct contest contest = {.count = 0};
+    struct race race = {THREADS,     CONTEST_ROUNDS, contest_prepare,
+                        contest_run, contest_verify, &contest};
+
+    arena_close(arena_shared());
+    if (_i == 1)
+        arenap_os_has_heavy = false;
+    run_race(&race);
+}
+END_TEST
+
 static Suite *
 races_suite(void)
 {
@@ -720,6 +779,8 @@ races_suite(void)
 
     tcase_set_timeout(races, 120);
     tcase_add_test(races, test_close_by_all_has_one_winner);
+    tcase_add_loop_test(races, test_lock_keeps_others_out_and_wakes_them, 0,
+                        2);
     tcase_add_test(races, test_alloc_against_close_is_undone_or_stale);
     tcase_add_test(races,
                    test_on_close_against_close_runs_what_was_registered);
