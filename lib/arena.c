@@ -62,7 +62,7 @@ run_take(struct arena *arena, size_t size)
     return block;
 }
 
-/* Of an arena whose run was lent, and of an auto arena. */
+/* Of an arena whose run was lent, and where nothing is short. */
 static ARENA_NOINLINE void *
 alloc_rest(struct arena *arena, size_t size, bool zero)
 {
@@ -75,10 +75,6 @@ alloc_rest(struct arena *arena, size_t size, bool zero)
             block = run_take(arena, size);
             return zero ? arenap_block_clear(block, size) : block;
         }
-    } else if (arena->kind == ARENA_AUTO) {
-        block = arenap_auto_alloc_at_hand(arena, size);
-        if (ARENA_LIKELY(block != NULL))
-            return block;
     }
     return alloc_slow(arena, size, ARENA_GRANULE, zero);
 }
@@ -109,13 +105,18 @@ alloc_shared(struct arena *arena, size_t size, bool zero)
     return arenap_shared_alloc_small(self, arena, size, zero);
 }
 
-/* Where nothing was at hand. */
+/* From an auto arena; and where nothing was at hand. */
 static ARENA_NOINLINE void *
 alloc_other(struct arena *arena, size_t size, bool zero)
 {
     uint64_t owner =
         atomic_load_explicit(&arena->owner, memory_order_relaxed);
+    void *block;
 
+    if (ARENA_MOSTLY(owner == ARENA_HOME(arenap_tls.serial)))
+        return ARENA_LIKELY(arenap_auto_alloc_at_hand(arena, size, &block))
+                   ? block
+                   : alloc_slow(arena, size, ARENA_GRANULE, zero);
     if (owner == arenap_tls.serial)
         return alloc_next(arena, size, zero);
     if (owner != ARENA_NOBODY)

@@ -28,8 +28,9 @@
 
 #define SLOP ((size_t)1)
 
-/* Word 0 of a small block; links of free lists do not have this bit. */
-#define TAG_ARMED ((uint64_t)8) /* it is in use and accounted */
+/* This bit of word 0 of a small block says that it is in use and accounted:
+ * links of free lists do not have it. */
+#define TAG_ARMED ARENA_TAG
 
 /* A control has room for 5 granules of the user's. */
 #define CONTROL_BYTES ((size_t)176)
@@ -201,11 +202,11 @@ struct part {
 };
 
 /* An arena's control.  The thread that opened it is at home: it alone touches
- * bump, end and tally, and takes no lock for that.  All others are guests;
- * they share a part, under the arena's lock. */
+ * bump, end, limit and tally, and takes no lock for that.  All others are
+ * guests; they share a part, under the arena's lock. */
 struct control {
     char head[ARENA_AUTO_HEAD]; /* as struct arena begins */
-    uint64_t home;              /* the serial of its thread */
+    char *limit;                /* of the run that begins with bump */
     struct part *guests;        /* where they allocate, or NULL */
 };
 
@@ -255,12 +256,6 @@ arenap_collected_control_dead(void *block)
 
 /* --- Auto arenas: birth --- */
 
-static uint32_t
-granules(const char *from, const char *to)
-{
-    return (uint32_t)((size_t)(to - from) / ARENA_GRANULE);
-}
-
 /* Epochs are taken from what all threads share by so many. */
 #define EPOCHS_AT_ONCE 65536
 
@@ -287,15 +282,15 @@ control_arm(struct thread *self, struct control *control, unsigned flags,
     atomic_store_explicit(&arena->epoch, epoch_next(self),
                           memory_order_relaxed);
     arena->extra = extra;
-    control->home = arenap_tls.serial;
     /* The control's own room is not scanned. */
     if ((flags & ARENA_TRACED) == 0) {
         arena->bump = (char *)(control + 1);
         arena->end = (char *)control + CONTROL_BYTES - ARENA_GRANULE;
-        arena->clean = granules(arena->bump, arena->end);
+        control->limit = arena->end;
     }
     arenap_collected_account(self, ARENA_AUTO, CONTROL_BYTES, 0, 1);
-    atomic_store_explicit(&arena->owner, TAG_ARMED, memory_order_release);
+    atomic_store_explicit(&arena->owner, ARENA_HOME(arenap_tls.serial),
+                          memory_order_release);
     return arena;
 }
 
@@ -392,6 +387,15 @@ part_bytes(struct arena *arena, size_t need)
     return next;
 }
 
+/* Nobody is at home any more, so nobody takes the short way; and no segment is
+ * of this epoch. */
+void
+arenap_auto_close(struct arena *arena)
+{
+    atomic_store_explicit(&arena->owner, ARENA_TAG, memory_order_release);
+    atomic_store_explicit(&arena->epoch, 0, memory_order_release);
+}
+
 bool
 arenap_auto_is_alive(const struct arena *arena)
 {
@@ -404,7 +408,8 @@ arenap_auto_is_alive(const struct arena *arena)
 static inline bool
 is_home(const struct arena *arena)
 {
-    return ((const struct control *)arena)->home == arenap_tls.serial;
+    return atomic_load_explicit(&arena->owner, memory_order_relaxed)
+           == ARENA_HOME(arenap_tls.serial);
 }
 
 /* Take a block from a run; NULL if it has no room. */
@@ -422,51 +427,53 @@ run_carve(char **bump, const char *end, size_t size, size_t align)
     return from + skip;
 }
 
-/* The short way takes what is clean already. */
-void *
-arenap_auto_alloc_at_hand(struct arena *arena, size_t size)
+static char **
+limit_of(struct arena *arena)
 {
-    size_t need = (size + ARENA_GRANULE - 1) / ARENA_GRANULE;
-    char *block;
+    return &((struct control *)arena)->limit;
+}
 
-    /* need - 1: a block of size 0 takes the long way. */
-    if (ARENA_UNLIKELY(!is_home(arena) || need - 1 >= arena->clean
-                       || !arenap_auto_is_alive(arena)))
-        return NULL;
-    block = arena->bump;
-    __atomic_store_n(&arena->bump, block + need * ARENA_GRANULE,
-                     __ATOMIC_RELAXED);
-    arena->clean -= (uint32_t)need;
-    arena->tally += size;
-    arenap_count(&arenap_tls.record->counts[ARENA_AUTO].requested, size);
-    return block;
+/* Clear bytes of a run: whole granules, of which the last is before limit.
+ * Lines that are cleared next are asked for meanwhile: nobody has used them
+ * since the collector had them, so they come from memory. */
+static void
+run_clear(char *from, const char *to, const char *limit)
+{
+    typedef uint64_t pair __attribute__((vector_size(16), may_alias));
+    const pair zero = {0, 0};
+
+    for (; to - from >= 64; from += 64) {
+        pair *line = (pair *)(void *)from;
+
+        if (limit - from > (ptrdiff_t)CLEAN_STEP)
+            __builtin_prefetch(from + CLEAN_STEP, 1);
+        line[0] = line[1] = line[2] = line[3] = zero;
+    }
+    for (; from < to; from += sizeof zero)
+        *(pair *)(void *)from = zero;
 }
 
 /* Clear the next bytes of the run of the thread at home. */
 static void
 home_clean(struct arena *arena)
 {
-    size_t left = (size_t)(arena->end - arena->bump);
-    size_t size = left < CLEAN_STEP ? left : CLEAN_STEP;
+    const char *limit = *limit_of(arena);
+    size_t left = (size_t)(limit - arena->bump);
 
-    memset(arena->bump, 0, size);
-    arena->clean = (uint32_t)(size / ARENA_GRANULE);
+    arena->end = arena->bump + (left < CLEAN_STEP ? left : CLEAN_STEP);
+    run_clear(arena->bump, arena->end, limit);
 }
 
 static void *
 home_alloc(struct arena *arena, size_t size, size_t align, bool zero)
 {
-    const char *from = arena->bump;
-    void *block = run_carve(&arena->bump, arena->end, size, align);
-    uint32_t taken = granules(from, arena->bump);
+    void *block = run_carve(&arena->bump, *limit_of(arena), size, align);
 
     if (block == NULL)
         return NULL;
     arena->tally += size;
-    if (taken <= arena->clean) {
-        arena->clean -= taken;
+    if (arena->bump <= arena->end)
         return block;
-    }
     if (zero)
         memset(block, 0, size);
     home_clean(arena);
@@ -509,11 +516,11 @@ growth_advance(struct arena *arena)
 static bool
 home_go_on(struct arena *arena, char *bump, char *end, bool is_clean)
 {
-    if (end - bump <= arena->end - arena->bump)
+    if (end - bump <= *limit_of(arena) - arena->bump)
         return false;
-    arena->end = end;
+    *limit_of(arena) = end;
     __atomic_store_n(&arena->bump, bump, __ATOMIC_RELAXED);
-    arena->clean = is_clean ? granules(bump, end) : 0;
+    arena->end = is_clean ? end : bump;
     return true;
 }
 
@@ -621,13 +628,13 @@ home_resize(struct arena *arena, const char *block, size_t old_size,
             size_t new_size)
 {
     const char *from = arena->bump;
-    uint32_t taken;
 
-    if (!run_resize(&arena->bump, arena->end, block, old_size, new_size))
+    if (!run_resize(&arena->bump, *limit_of(arena), block, old_size,
+                    new_size))
         return false;
     arena->tally += new_size - old_size;
-    taken = granules(from, arena->bump); /* huge if less than nothing */
-    arena->clean = taken <= arena->clean ? arena->clean - taken : 0;
+    if (arena->bump < from || arena->bump > arena->end)
+        arena->end = arena->bump;
     return true;
 }
 

@@ -30,8 +30,22 @@ struct arena *arenap_auto_open_at_hand(void);
 struct arena *arenap_auto_open(struct thread *self,
                                const arena_options_t *options);
 
-/* A block, if the run of the calling thread has room; or NULL. */
-void *arenap_auto_alloc_at_hand(struct arena *arena, size_t size);
+/* A zero-filled block of an arena that the calling thread opened, if its run
+ * has so much that is zero; or false.  Blocks of size 0 take the long way. */
+static ARENA_INLINE bool
+arenap_auto_alloc_at_hand(struct arena *arena, size_t size, void **out)
+{
+    char *block = arena->bump;
+
+    if (ARENA_UNLIKELY(size - 1 >= (size_t)(arena->end - block)))
+        return false;
+    __atomic_store_n(&arena->bump, block + arenap_round_up(size, ARENA_GRANULE),
+                     __ATOMIC_RELAXED);
+    arena->tally += size;
+    arenap_count(&arenap_tls.record->counts[ARENA_AUTO].requested, size);
+    *out = block;
+    return true;
+}
 
 /* A block; arguments are valid.  NULL with errno set. */
 void *arenap_auto_alloc(struct thread *self, struct arena *arena, size_t size,
@@ -43,7 +57,10 @@ bool arenap_auto_resize(struct arena *arena, char *block, size_t old_size,
 int arenap_auto_on_close(struct thread *self, struct arena *arena,
                          void (*run)(void *), void *arg);
 
-/* False from its close actions on. */
+/* Its close actions are about to run. */
+void arenap_auto_close(struct arena *arena);
+
+/* False from then on. */
 bool arenap_auto_is_alive(const struct arena *arena);
 
 const char *arenap_auto_name(const struct arena *arena);

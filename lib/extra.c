@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collected.h"
 #include "error.h"
 #include "extra.h"
 #include "os.h"
@@ -132,8 +133,7 @@ extra_run(struct pending *node)
     struct arena *arena = (struct arena *)~extra->hidden;
 
     atomic_store_explicit(&extra->acting, true, memory_order_release);
-    atomic_store_explicit(&arena->epoch, 0, /* no segment is of that one */
-                          memory_order_release);
+    arenap_auto_close(arena);
     extra_act(extra);
     /* The next collection frees the parts; the last of them frees this. */
     atomic_store_explicit(&extra->retained, false, memory_order_release);

@@ -139,6 +139,11 @@ struct thread;
 #define ARENA_SERIALS 8 /* apart from one thread to the next */
 #define ARENA_LENT(serial) ((serial) - 4)
 
+/* In its place an auto arena has a tag; which thread opened it, above the bits
+ * that make it one.  Serials are one less than a multiple of ARENA_SERIALS. */
+#define ARENA_TAG ((uint64_t)8)
+#define ARENA_HOME(serial) (2 * (serial) + 2 + ARENA_TAG)
+
 enum arena_state {
     ARENA_OPEN = 1u,    /* not closed */
     ARENA_CLOSING = 2u, /* a closer waits: no new acquires */
@@ -165,11 +170,12 @@ enum arena_state {
 struct arena {
     /* Serial of the thread that may allocate without asking, or ARENA_LENT of
      * it; ARENA_NOBODY when closed, and for all kinds but
-     * confined.  Auto: the tag word. */
+     * confined.  Auto: ARENA_HOME of the thread that opened it, or ARENA_TAG
+     * when its close actions run or ran. */
     _Atomic uint64_t owner;
     void *chunks; /* newest first; auto: the newest part of the ring */
     char *bump;   /* next free byte, a multiple of the granule */
-    char *end;    /* of the current chunk's room */
+    char *end;    /* of the current chunk's room; auto: of what is zero of it */
     struct arena_extra *extra; /* auto: name, actions, pins; or NULL */
     /* Bytes asked for, and for explicit kinds TALLY_BLOCK per block, since
      * the last fold into requested and blocks. */
@@ -178,10 +184,7 @@ struct arena {
     uint8_t flags;  /* of the options, and ARENA_PLAIN */
     uint8_t growth; /* class of the next chunk */
     _Atomic uint8_t state;
-    union {
-        uint32_t born;  /* explicit kinds: when, in ticks of the coarse clock */
-        uint32_t clean; /* auto: granules from bump on that are zero */
-    };
+    uint32_t born; /* explicit kinds: when, in ticks of the coarse clock */
     _Atomic uint64_t epoch; /* advanced whenever contents are freed */
     /* --- explicit kinds only, from here on --- */
     _Atomic size_t reserved; /* but see arenap_explicit_is_short */
