@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "collected.h"
+#include "auto.h"
 #include "collector.h"
 #include "error.h"
 #include "explicit.h"

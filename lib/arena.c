@@ -5,9 +5,10 @@
 #include <errno.h>
 #include <stdint.h>
 
-#include "collected.h"
+#include "auto.h"
 #include "error.h"
 #include "explicit.h"
+#include "implicit.h"
 #include "internal.h"
 #include "thread.h"
 
@@ -70,11 +71,10 @@ alloc_rest(struct arena *arena, size_t size, bool zero)
         atomic_load_explicit(&arena->owner, memory_order_relaxed);
     void *block;
 
-    if (owner == ARENA_LENT(arenap_tls.serial)) {
-        if (arenap_run_fits(arena->bump, size, arena->end)) {
-            block = run_take(arena, size);
-            return zero ? arenap_block_clear(block, size) : block;
-        }
+    if (owner == ARENA_LENT(arenap_tls.serial)
+        && arenap_run_fits(arena->bump, size, arena->end)) {
+        block = run_take(arena, size);
+        return zero ? arenap_block_clear(block, size) : block;
     }
     return alloc_slow(arena, size, ARENA_GRANULE, zero);
 }

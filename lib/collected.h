@@ -1,99 +1,50 @@
 /*
- * collected.h: auto arenas and implicit blocks.
- *
- * An auto arena is a small collected block, its control, with room for a few
- * small blocks of the user; and parts: further blocks, each with a header.
- * They form a ring of pointers that the collector sees, control -> newest
- * part -> ... -> oldest part, and each part -> control: so a pointer to
- * anything keeps everything, and all dies in one collection.
- *
- * The thread that opened an arena allocates from it without a lock; others
- * share a part, under one.
- *
- * Each carries its own account, settled when the collector finds it dead.
- *
- * An arena with a name, a limit or actions has an extra, which its parts
- * share; see extra.h.
+ * collected.h: what all blocks share that the collector frees, those of auto
+ * arenas (auto.h), implicit ones (implicit.h) and direct buffers: how they are
+ * had and counted, and whose one is that is found.
  */
 #ifndef ARENA_LIB_COLLECTED_H
 #define ARENA_LIB_COLLECTED_H
 
 #include "collector.h"
+#include "credit.h"
 #include "internal.h"
 #include "thread.h"
 
-/* --- Auto arenas --- */
+/* The collector adds a byte to every request, so that a pointer past the end
+ * of the last user's block still points into the collected one. */
+#define COLLECTED_SLOP ((size_t)1)
 
-/* One without options, if a block for it is at hand; or NULL. */
-struct arena *arenap_auto_open_at_hand(void);
-
-struct arena *arenap_auto_open(struct thread *self,
-                               const arena_options_t *options);
-
-/* A zero-filled block of an arena that the calling thread opened, if its run
- * has so much that is zero; or false.  Blocks of size 0 take the long way. */
-static ARENA_INLINE bool
-arenap_auto_alloc_at_hand(struct arena *arena, size_t size, void **out)
-{
-    char *block = arena->bump;
-
-    if (ARENA_UNLIKELY(size - 1 >= (size_t)(arena->end - block)))
-        return false;
-    __atomic_store_n(&arena->bump, block + arenap_round_up(size, ARENA_GRANULE),
-                     __ATOMIC_RELAXED);
-    arena->tally += size;
-    arenap_count(&arenap_tls.record->counts[ARENA_AUTO].requested, size);
-    *out = block;
-    return true;
-}
-
-/* A block; arguments are valid.  NULL with errno set. */
-void *arenap_auto_alloc(struct thread *self, struct arena *arena, size_t size,
-                        size_t align, bool zero);
-
-bool arenap_auto_resize(struct arena *arena, char *block, size_t old_size,
-                        size_t new_size);
-
-int arenap_auto_on_close(struct thread *self, struct arena *arena,
-                         void (*run)(void *), void *arg);
-
-/* Its close actions are about to run. */
-void arenap_auto_close(struct arena *arena);
-
-/* False from then on. */
-bool arenap_auto_is_alive(const struct arena *arena);
-
-const char *arenap_auto_name(const struct arena *arena);
-size_t arenap_auto_bytes(const struct arena *arena);
-
-/* --- Implicit blocks --- */
-
-/* A block, if one of its size is at hand; or NULL. */
-void *arenap_implicit_alloc_at_hand(size_t size);
-
-void *arenap_implicit_alloc(struct thread *self, size_t size, size_t align);
-
-/* Free the block that begins at ptr, of which the collector says base.
- * False if it is none, or not any more. */
-bool arenap_implicit_free(const void *ptr, void *base);
-
-/* The size that a block was asked for.  False if ptr does not begin one. */
-bool arenap_implicit_size(const void *ptr, void *base, size_t *size);
-
-/* Where the block that ptr points into begins and ends, of a kind that is an
- * auto arena's, the implicit arena's or arena_malloc's; of auto arenas what is
- * in use of the part.  False: no block can be there. */
-bool arenap_collected_extent(enum block kind, void *base, size_t size,
-                             const char *ptr, const char **start,
-                             const char **end);
-
-/* --- All that the collector frees, direct buffers too --- */
+/* --- Having one --- */
 
 /* A zero-filled block of request bytes.  Reserved are its bytes as the
  * collector takes them, which *charge gets, and extra bytes that the caller
  * will hold elsewhere.  NULL with errno set and nothing reserved. */
 void *arenap_collected_block(struct thread *self, enum block kind,
                              size_t request, size_t extra, size_t *charge);
+
+/* The same of just so many bytes, slop included, of a listed kind or a part of
+ * an auto arena. */
+void *arenap_collected_make(struct thread *self, enum block kind,
+                            size_t bytes);
+
+/* A zero-filled block of so many bytes, slop included, if the thread has one
+ * at hand and the credit for it; or NULL. */
+static ARENA_INLINE void *
+arenap_collected_at_hand(struct thread *self, enum block kind, size_t bytes)
+{
+    void *block;
+
+    if (ARENA_UNLIKELY(!self->kept
+                       || !arenap_credit_take_at_hand(&self->credit, bytes)))
+        return NULL;
+    block = arenap_thread_listed(self, kind, bytes);
+    if (ARENA_UNLIKELY(block == NULL))
+        arenap_credit_give(&self->credit, bytes);
+    return block;
+}
+
+/* --- Counting --- */
 
 /* Count what was taken from a pool of thread.h. */
 static inline void
@@ -124,19 +75,25 @@ arenap_collected_uncount(unsigned pool, size_t reserved, size_t requested,
         arenap_collected_uncount_unknown(pool, reserved, requested, count);
 }
 
-/* The arena that a collected block of ours belongs to, by what the collector
- * says of it. */
-struct arena *arenap_collected_arena(unsigned block_kind, void *base);
+/* The same, and give what was reserved back. */
+void arenap_collected_settle(arena_kind_t kind, size_t reserved,
+                             size_t requested, size_t count);
 
 /* What died and is to be subtracted from what the threads counted. */
 void arenap_collected_dead(unsigned pool, size_t *reserved, size_t *requested,
                            size_t *count);
 
-/* Called by the collector for each dead block, under its lock or in several
- * threads at once: they take no lock and touch no other block.  Nonzero:
- * not yet. */
-int arenap_collected_control_dead(void *block);
-int arenap_collected_chunk_dead(void *block);
-int arenap_collected_implicit_dead(void *block);
+/* --- Finding: collected_find.c --- */
+
+/* The arena that a collected block of ours belongs to, by what the collector
+ * says of it. */
+struct arena *arenap_collected_arena(unsigned block_kind, void *base);
+
+/* Where the block that ptr points into begins and ends, of a kind that is an
+ * auto arena's, the implicit arena's or arena_malloc's; of auto arenas what is
+ * in use of the part.  False: no block can be there. */
+bool arenap_collected_extent(enum block kind, void *base, size_t size,
+                             const char *ptr, const char **start,
+                             const char **end);
 
 #endif

@@ -38,7 +38,8 @@
 #include "budget.h"
 #include "buffer.h"
 #include "cleaner.h"
-#include "collected.h"
+#include "auto.h"
+#include "implicit.h"
 #include "collector.h"
 #include "credit.h"
 #include "error.h"
@@ -476,13 +477,13 @@ kinds_make(void)
     const GC_word word = sizeof(void *);
 
     collector.kind[BLOCK_CONTROL] = kind_make(
-        GC_DS_LENGTH | 2 * word, 0, 1, arenap_collected_control_dead, 1);
+        GC_DS_LENGTH | 2 * word, 0, 1, arenap_auto_control_dead, 1);
     collector.kind[BLOCK_CHUNK] = kind_make(
-        GC_DS_LENGTH | 2 * word, 0, 0, arenap_collected_chunk_dead, 0);
+        GC_DS_LENGTH | 2 * word, 0, 0, arenap_auto_part_dead, 0);
     collector.kind[BLOCK_CHUNK_TRACED] =
-        kind_make(GC_DS_LENGTH, 1, 1, arenap_collected_chunk_dead, 0);
+        kind_make(GC_DS_LENGTH, 1, 1, arenap_auto_part_dead, 0);
     collector.kind[BLOCK_IMPLICIT] = kind_make(
-        GC_DS_LENGTH | word, 0, 1, arenap_collected_implicit_dead, 1);
+        GC_DS_LENGTH | word, 0, 1, arenap_implicit_dead, 1);
     collector.kind[BLOCK_BUFFER] =
         kind_make(GC_DS_LENGTH | 2 * word, 0, 1, arenap_buffer_dead, 1);
     /* Old pointers in blocks that a program does not fill keep garbage, and

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collected.h"
+#include "auto.h"
 #include "error.h"
 #include "extra.h"
 #include "os.h"

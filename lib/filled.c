@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "collected.h"
+#include "auto.h"
 #include "error.h"
 #include "explicit.h"
 #include "heap.h"

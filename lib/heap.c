@@ -12,7 +12,7 @@
 #include "blockmap.h"
 #include "budget.h"
 #include "cleaner.h"
-#include "collected.h"
+#include "implicit.h"
 #include "collector.h"
 #include "error.h"
 #include "heap.h"

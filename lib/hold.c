@@ -6,7 +6,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
-#include "collected.h"
+#include "auto.h"
 #include "cursor.h"
 #include "error.h"
 #include "explicit.h"

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "auto.h"
 #include "collected.h"
 #include "collector.h"
 #include "error.h"

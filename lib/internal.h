@@ -8,7 +8,9 @@
  *                inquiry.c: what an arena is, and whose an address
  *   explicit.c   confined, shared and global arenas: bump allocation in
  *                chunks of the system's malloc, marks, freeing
- *   collected.c  auto arenas (a ring of collected chunks) and implicit blocks
+ *   auto.c       auto arenas: rings of collected parts; auto_parts.c: where
+ *                they allocate
+ *   implicit.c   implicit blocks
  *   buffer.c     direct buffers: collected handles over bytes from malloc,
  *                which payload.c has; bytes.c: reading and writing them
  *   mapping.c    mapped files, as chunks of an arena
@@ -49,6 +51,8 @@
  *   surplus.c    pages that the collector will not need soon
  *   control.c    control blocks of explicit arenas: slabs, never unmapped
  *   pagemap.c    from an address to its arena, without a lock
+ *   collected.c  how collected blocks are had and counted; collected_find.c:
+ *                whose one is that is found
  *   budget.c     what all of them reserve from; reserve.c: what is done for
  *                reservations that do not fit; waiters.c: their queue
  *   credit.c     what each thread has of it for small collected blocks
@@ -161,7 +165,7 @@ enum arena_state {
  *
  * Of explicit kinds it lies in a slab (control.c) and is used again.  Of an
  * auto arena only the first ARENA_AUTO_HEAD bytes exist: they are the head of
- * a collected block (collected.c), whose first two words the collector knows.
+ * a collected block (auto.h), whose first two words the collector knows.
  *
  * A confined arena is touched by its owner alone, so owner, bump, end and the
  * like are plain there; in shared and global ones they are guarded by the
@@ -175,7 +179,7 @@ struct arena {
     _Atomic uint64_t owner;
     void *chunks; /* newest first; auto: the newest part of the ring */
     char *bump;   /* next free byte, a multiple of the granule */
-    char *end;    /* of the current chunk's room; auto: of what is zero of it */
+    char *end;    /* of the current chunk's room; auto: of what is zero */
     struct arena_extra *extra; /* auto: name, actions, pins; or NULL */
     /* Bytes asked for, and for explicit kinds TALLY_BLOCK per block, since
      * the last fold into requested and blocks. */

@@ -8,7 +8,7 @@
 
 #include "../include/arena/heap.h"
 #include "cleaner.h"
-#include "collected.h"
+#include "implicit.h"
 #include "collector.h"
 #include "environment.h"
 #include "error.h"

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auto.h"
 #include "chunk.h"
-#include "collected.h"
 #include "collector.h"
 #include "control.h"
 #include "error.h"

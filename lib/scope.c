@@ -8,7 +8,7 @@
 #include "../include/arena/budget.h"
 #include "../include/arena/heap.h"
 #include "chunk.h"
-#include "collected.h"
+#include "auto.h"
 #include "collector.h"
 #include "error.h"
 #include "explicit.h"

@@ -83,7 +83,7 @@ struct thread {
     void *list[LIST_KINDS][LIST_CLASSES];
     uint64_t list_cycle; /* collections by then */
     struct credit credit;
-    uint64_t auto_epoch; /* the next of those that it has; collected.c */
+    uint64_t auto_epoch; /* the next of those that it has; auto.c */
     struct arena_extra *extras; /* free ones; see extra.h */
     uint32_t extras_count;
     bool kept; /* known to the collector until it says otherwise */
