@@ -1,6 +1,6 @@
 /*
- * collector.h: what the library asks of the Boehm collector.  collector.c is
- * the only file that includes gc.h.
+ * collector.h: what the library asks of the Boehm collector.  collector.c and
+ * collector_*.c alone include gc.h.
  *
  * Rules for all callers: hold no lock (a call may run a collection, and that
  * the host program's finalizers); between _enter and _leave, or when

@@ -84,7 +84,7 @@ arenap_implicit_dead(void *object)
     /* Nobody can reach it: nobody else can claim the tag. */
     atomic_store_explicit(&block->tag, 0, memory_order_relaxed);
     arenap_collected_settle(ARENA_IMPLICIT, (size_t)(tag >> TAG_CHARGE_SHIFT),
-           (size_t)(block->shape >> SHAPE_SHIFT), 1);
+                            (size_t)(block->shape >> SHAPE_SHIFT), 1);
     return 0;
 }
 

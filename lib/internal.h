@@ -61,7 +61,7 @@
  *   record.c     what is behind both: links to referents, and deaths
  *   usage.c      snapshots and the report; trace.c: a log of events
  *   thread.c     the record of each thread, its beginning and its end; fork
- *   collector.c  the only module that knows the collector
+ *   collector.c  the collector, which collector_*.c alone know
  *   roots.c      what the collector looks at beside its own: pins, ranges,
  *                thread-local storage, all writable mappings
  *   maps.c       reading the process's mappings; the collector's own ones

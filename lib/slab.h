@@ -9,7 +9,7 @@
  *
  * Whether it lives is for the collector to say, by its own marks: from
  * whichever tile of a block it comes to, it goes on to the first one, and from
- * there to all that the block points to (tile_mark in collector.c).  So when
+ * there to all that the block points to (tile_mark in collector_kinds.c).  So when
  * it is done the first one tells.  Tiles of a slab are not swept: the
  * collector is told to keep them, and the block can be used again.  Pages go
  * back to it when nothing is left in their slab.  What is not at hand, in a
@@ -44,7 +44,7 @@ void arenap_slab_gone(unsigned class);
  * blocks in use, another one would not set free either. */
 size_t arenap_slab_idle(void);
 
-/* --- For collector.c, which has its lock --- */
+/* --- For collector_*.c, which have its lock --- */
 
 /* All is marked.  Pages of empty slabs are left to the sweep. */
 void arenap_slab_marked(void);
