@@ -85,6 +85,9 @@ int arenap_auto_part_dead(void *block);
 /* A control has room for 5 granules of the user's. */
 #define CONTROL_BYTES ((size_t)176)
 
+/* The first part, unless it is for a block that is too large. */
+#define PART_FIRST (2 * ARENA_PAGE)
+
 /* A part, a chunk of the collector's, which sees words 0 and 1. */
 struct part {
     struct part *next; /* older, or NULL */

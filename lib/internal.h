@@ -114,6 +114,7 @@
 
 #define ARENA_GRANULE ((size_t)16) /* of every block: alignof(max_align_t) */
 #define ARENA_PAGE ((size_t)4096)  /* of the page map, and of chunks */
+#define ARENA_LINE ((size_t)64)    /* of the processor's cache */
 
 _Static_assert(_Alignof(max_align_t) <= 16, "blocks are 16-byte aligned");
 
