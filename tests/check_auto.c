@@ -370,6 +370,53 @@ START_TEST(test_alloc_and_resize_by_a_guest)
 }
 END_TEST
 
+/* What the thread that opened the arena gives back is not zero any more. */
+START_TEST(test_resize_then_alloc_at_home_gives_zeroes)
+{
+    arena_t *arena = open_auto();
+
+    for (size_t i = 0; i < 100; i++) {
+        char *block = arena_alloc(arena, 24), *next;
+
+        ck_assert_ptr_nonnull(block);
+        ck_assert(block_is_zero(block, 24));
+        block = arena_resize(arena, block, 24, 500 + i);
+        ck_assert_ptr_nonnull(block);
+        memset(block, 0xff, 500 + i);
+        ck_assert_ptr_eq(arena_resize(arena, block, 500 + i, 8), block);
+        next = arena_alloc(arena, 16 + i % 3 * 400);
+        ck_assert_ptr_nonnull(next);
+        ck_assert(block_is_zero(next, 16 + i % 3 * 400));
+        memset(next, 0xff, 16 + i % 3 * 400);
+    }
+}
+END_TEST
+
+/* A block of each size, at places where more or less is clear ahead. */
+START_TEST(test_alloc_of_any_size_in_used_memory_gives_zeroes)
+{
+    uint64_t random = 1;
+
+    for (size_t round = 0; round < 50; round++) {
+        arena_t *arena = open_auto();
+
+        for (size_t i = 0; i < 200; i++) {
+            size_t size = random_next(&random) % (i % 16 == 0 ? 3000 : 200);
+            size_t align = (size_t)16 << random_next(&random) % 3;
+            char *block = i % 2 == 0
+                              ? arena_alloc(arena, size)
+                              : arena_alloc_aligned(arena, size, align);
+
+            ck_assert_ptr_nonnull(block);
+            ck_assert(block_is_zero(block, size));
+            memset(block, 0xff, size);
+        }
+        if (round % 10 == 9)
+            collect_times(1);
+    }
+}
+END_TEST
+
 START_TEST(test_of_outside_arenas_is_null_and_leaves_errno)
 {
     static char static_byte;
@@ -595,6 +642,87 @@ saw_other_thread(const struct witness *witness, int run)
     return witness->thread[run] != getpid()
            && witness->thread[run] != builder_thread;
 }
+
+/* A thread that opens arenas, drops them, and is asked by their actions to
+ * allocate in them again. */
+struct opener {
+    uintptr_t handle[HERD]; /* hidden */
+    uintptr_t asked_for;    /* the same */
+    sem_t ready, asked, answered;
+    atomic_bool over;
+    size_t faults, answers, refusals;
+};
+
+static struct opener opener;
+
+static void
+opener_ask(void *arg)
+{
+    if (atomic_load(&opener.over))
+        return;
+    opener.asked_for = *(uintptr_t *)arg;
+    sem_post(&opener.asked);
+    semaphore_wait(&opener.answered);
+}
+
+static void *
+opener_build(void *arg)
+{
+    (void)arg;
+    for (size_t i = 0; i < HERD; i++) {
+        arena_t *arena = arena_auto();
+
+        /* The first block leaves room that is at hand. */
+        if (arena == NULL || arena_alloc(arena, 100) == NULL
+            || arena_alloc(arena, 100) == NULL
+            || arena_on_close(arena, opener_ask, &opener.handle[i]) != 0) {
+            opener.faults++;
+            continue;
+        }
+        opener.handle[i] = hide(arena);
+        arena_keep_alive(arena);
+    }
+    return NULL;
+}
+
+static void *
+opener_main(void *arg)
+{
+    void *(*volatile build)(void *) = opener_build;
+
+    build(arg);
+    scrub();
+    sem_post(&opener.ready);
+    for (;;) {
+        semaphore_wait(&opener.asked);
+        if (atomic_load(&opener.over))
+            return NULL;
+        opener.answers++;
+        errno = 0;
+        opener.refusals += arena_alloc(reveal(opener.asked_for), 16) == NULL
+                           && errno == ESTALE;
+        sem_post(&opener.answered);
+    }
+}
+
+START_TEST(test_on_close_dropped_refuses_the_thread_that_opened_it)
+{
+    pthread_t thread;
+
+    ck_assert_int_eq(sem_init(&opener.ready, 0, 0), 0);
+    ck_assert_int_eq(sem_init(&opener.asked, 0, 0), 0);
+    ck_assert_int_eq(sem_init(&opener.answered, 0, 0), 0);
+    thread = start_thread(opener_main, NULL);
+    semaphore_wait(&opener.ready);
+    collect_times(2);
+    atomic_store(&opener.over, true);
+    sem_post(&opener.asked);
+    join_thread(thread);
+    ck_assert_uint_eq(opener.faults, 0);
+    ck_assert_uint_eq(opener.refusals, opener.answers);
+    expect_nearly_all(opener.answers, HERD);
+}
+END_TEST
 
 START_TEST(test_on_close_dropped_runs_each_action_once)
 {
@@ -1630,6 +1758,8 @@ add_actions(Suite *suite)
                    test_on_close_argument_is_kept_until_the_action_has_run);
     tcase_add_test(tcase, test_on_close_argument_in_the_arena_fails_einval);
     tcase_add_test(tcase, test_on_close_null_fails_einval);
+    tcase_add_test(tcase,
+                   test_on_close_dropped_refuses_the_thread_that_opened_it);
     tcase_add_test(tcase, test_on_close_action_may_use_the_library);
 }
 
@@ -1658,6 +1788,8 @@ add_alloc(Suite *suite)
     tcase_add_test(alloc, test_resize_keeps_contents_and_zeroes_the_rest);
     tcase_add_test(alloc, test_alloc_by_many_threads_gives_each_its_own);
     tcase_add_test(alloc, test_alloc_and_resize_by_a_guest);
+    tcase_add_test(alloc, test_resize_then_alloc_at_home_gives_zeroes);
+    tcase_add_test(alloc, test_alloc_of_any_size_in_used_memory_gives_zeroes);
     tcase_add_test(alloc, test_of_outside_arenas_is_null_and_leaves_errno);
     tcase_add_test(alloc, test_limit_passed_fails_enomem_with_numbers);
     tcase_add_test(alloc, test_limit_by_small_blocks_is_never_passed);
