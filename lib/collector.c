@@ -91,6 +91,20 @@ arenap_collector_is_earlier(void)
     return GC_is_init_called();
 }
 
+/* Long tables without pointers that keep anything: most of what a small
+ * program has. */
+static void
+roots_exclude(void)
+{
+    void *lo, *hi;
+
+    GC_exclude_static_roots(arenap_blockmap,
+                            arenap_blockmap
+                                + ((size_t)1 << BLOCKMAP_ROOT_BITS));
+    arenap_maps_notes(&lo, &hi);
+    GC_exclude_static_roots(lo, hi);
+}
+
 static void
 collector_init(struct thread *self)
 {
@@ -118,10 +132,7 @@ collector_init(struct thread *self)
         return;
     }
     arenap_gc_kinds_make();
-    /* No pointers to blocks, and long: most of what a small program has. */
-    GC_exclude_static_roots(arenap_blockmap,
-                            arenap_blockmap
-                                + ((size_t)1 << BLOCKMAP_ROOT_BITS));
+    roots_exclude();
     arenap_roots_prepare(); /* takes memory, which a collection should not */
     arenap_gc_hook();
     arenap_gc_links_begin();

@@ -71,6 +71,13 @@ watch_add(uintptr_t lo, uintptr_t hi)
 }
 
 void
+arenap_maps_notes(void **lo, void **hi)
+{
+    *lo = watch.range;
+    *hi = watch.range + RANGES;
+}
+
+void
 arenap_maps_collector_each(maps_visit *visit, void *context)
 {
     size_t count = atomic_load(&watch.count);

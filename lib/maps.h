@@ -24,6 +24,10 @@ void arenap_maps_refuse_threads(bool refuse);
 
 typedef void maps_visit(uintptr_t lo, uintptr_t hi, void *context);
 
+/* Where those ranges are noted.  Some begin where a block does: they must be
+ * no roots. */
+void arenap_maps_notes(void **lo, void **hi);
+
 /* The collector's memory: heap, tables, stacks of its threads, and the data
  * of the library itself.  Takes no lock. */
 void arenap_maps_collector_each(maps_visit *visit, void *context);

@@ -600,6 +600,32 @@ START_TEST(test_drop_and_free_mixed_counts_each_block_once)
 }
 END_TEST
 
+/* Larger than what is free: the collector maps memory for it. */
+#define GROWING 10
+#define GROWING_BYTES ((size_t)100 << 20)
+
+static void *
+growing_build_main(void *arg)
+{
+    size_t *refused = arg;
+
+    for (size_t i = 0; i < GROWING; i++)
+        *refused += arena_alloc(NULL, GROWING_BYTES) == NULL;
+    return NULL;
+}
+
+/* Where the collector's mappings begin is known to the library, which must not
+ * keep what lies there. */
+START_TEST(test_drop_blocks_for_which_the_heap_grew_frees_them)
+{
+    size_t refused = 0;
+
+    run_in_thread(growing_build_main, &refused);
+    ck_assert_uint_eq(refused, 0);
+    expect_settled(base);
+}
+END_TEST
+
 /* Nothing in a block keeps another: contents are not scanned. */
 static void *
 chain_build_main(void *arg)
@@ -831,6 +857,7 @@ add_drop(Suite *suite)
     tcase_add_loop_test(drop, test_drop_aligned_blocks_frees_them, 5, 17);
     tcase_add_loop_test(drop, test_drop_and_free_mixed_counts_each_block_once,
                         0, LENGTH(block_sizes));
+    tcase_add_test(drop, test_drop_blocks_for_which_the_heap_grew_frees_them);
     tcase_add_test(drop, test_drop_pointer_inside_a_block_does_not_keep);
     tcase_add_test(drop, test_pin_keeps_blocks_until_unpin);
     tcase_add_test(
