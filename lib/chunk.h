@@ -55,6 +55,9 @@ struct chunk {
 struct chunk *arenap_chunk_take_cached(struct thread *self,
                                        struct arena *arena, unsigned class);
 
+/* Have the limits of the arena and of its ancestors so much left? */
+bool arenap_chunk_limit_has(const struct arena *arena, size_t size);
+
 /* A chunk of a class for an arena, charged to it.  NULL with errno set. */
 struct chunk *arenap_chunk_take(struct thread *self, struct arena *arena,
                                 unsigned class);

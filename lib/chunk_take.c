@@ -30,6 +30,22 @@ limit_give(struct arena *from, const struct arena *to, size_t size)
             atomic_fetch_sub(&from->subtree, size);
 }
 
+static bool
+limit_has(const struct arena *arena, size_t held, size_t size)
+{
+    return held <= arena->limit && size <= arena->limit - held;
+}
+
+bool
+arenap_chunk_limit_has(const struct arena *arena, size_t size)
+{
+    for (; arena != NULL; arena = arena->parent)
+        if (arena->limit != 0
+            && !limit_has(arena, atomic_load(&arena->subtree), size))
+            return false;
+    return true;
+}
+
 /* Take size from the limit of the arena and of each ancestor. */
 static int
 limit_take(struct arena *arena, size_t size)
@@ -40,7 +56,7 @@ limit_take(struct arena *arena, size_t size)
         if (a->limit == 0)
             continue;
         do {
-            if (held > a->limit || size > a->limit - held) {
+            if (!limit_has(a, held, size)) {
                 limit_give(arena, a, size);
                 return arenap_fail(ENOMEM,
                                    "cannot take %zu bytes for the arena "
@@ -121,11 +137,15 @@ static struct chunk *
 chunk_reserve(struct thread *self, enum chunk_source source,
               struct arena *arena, size_t length, size_t charge, bool zero)
 {
-    struct chunk *chunk = NULL, *handed;
+    struct chunk *chunk = chunk_unstock(self, source, charge), *handed;
 
-    /* One from the stock may be larger than what the limit was asked for. */
-    if (!arena->limited)
-        chunk = chunk_unstock(self, source, charge);
+    /* What an arena can hold within its limit does not depend on what others
+     * left.  To put it back would keep what arenas with limits free, and
+     * never use it. */
+    if (chunk != NULL && arena->limited && chunk->charge != charge) {
+        arenap_chunk_release(chunk);
+        chunk = NULL;
+    }
     if (chunk != NULL)
         return chunk;
     if (arenap_budget_reserve_chunk(charge, source, &handed) == 0) {

@@ -186,6 +186,9 @@ next_class(struct arena *arena, size_t size, size_t align)
         large = large_class(arena);
     if (large != 0)
         return large;
+    while (ARENA_UNLIKELY(arena->limited) && class > least
+           && !arenap_chunk_limit_has(arena, ARENA_PAGE << class))
+        class--;
     if (class < least)
         class = least;
     arena->growth = growth_after(class);

@@ -36,6 +36,23 @@ arena_with(size_t blocks, size_t size)
     return arena;
 }
 
+/* One after another, each with a block of another size, as requests have. */
+START_TEST(test_arenas_with_a_limit_use_what_others_left)
+{
+    arena_options_t options = ARENA_OPTIONS_INIT;
+
+    options.limit = 1 * MIB;
+    for (size_t i = 0; i < 1000; i++) {
+        arena_t *arena = arena_open(ARENA_SHARED, &options);
+
+        ck_assert_ptr_nonnull(
+            arena_alloc_uninit(arena, 70 * KIB + (size_t)_i * i * 37 % (400 * KIB)));
+        expect_ok(arena_close(arena));
+    }
+    ck_assert_uint_le(usage_now().cached - base.cached, 4 * MIB);
+}
+END_TEST
+
 static const size_t sizes[] = {16 * KIB + 1, 64 * KIB, 100001, 511 * KIB, 999,
                                4 * KIB};
 
@@ -336,6 +353,8 @@ stock_suite(void)
 
     tcase_add_checked_fixture(tcase, setup, NULL);
     tcase_set_timeout(tcase, 60);
+    tcase_add_loop_test(
+        tcase, test_arenas_with_a_limit_use_what_others_left, 0, 2);
     tcase_add_loop_test(tcase, test_what_one_arena_had_the_next_one_gets, 0,
                         LENGTH(sizes));
     tcase_add_loop_test(tcase, test_zero_filled_means_zero, 0, LENGTH(sizes));
