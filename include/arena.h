@@ -423,6 +423,10 @@ ARENA_API void arena_free(void *block);
  * A mark stays good through any number of rewinds to it, until the arena is
  * reset, closed, or rewound to an earlier mark.
  *
+ * A mark takes some 100 bytes of the arena, which a rewind to an earlier one
+ * frees.  Taken where the newest one is, with nothing in between, it takes
+ * none: so a loop may mark and rewind.
+ *
  * @param arena  a confined arena
  * @param out    receives the mark
  *

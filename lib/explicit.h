@@ -20,10 +20,14 @@
 #include "internal.h"
 #include "thread.h"
 
-/* A place to rewind to, in the arena's own memory. */
+/* A place to rewind to, in the arena's own memory.  It has been given to the
+ * program so many times, by numbers from id on: those up to kept are good, and
+ * those from fresh on.  What was dropped between them by earlier rewinds to the
+ * same place is not told from what was not: it is the same place. */
 struct mark {
     struct mark *next; /* older */
     uint64_t id;
+    uint32_t turns, kept, fresh;
     struct chunk *chunks;
     char *bump, *end; /* after the mark itself */
     struct action *actions;

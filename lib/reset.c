@@ -184,6 +184,56 @@ fail_mark(void)
                                "dropped");
 }
 
+/* How often one place is given out, with a number of its own each time. */
+#define MARK_TURNS ((uint32_t)1 << 24)
+
+/* May the mark be given out once more: has nothing happened since?  Segments
+ * since then would be stale after a rewind to it, and not after one to a later
+ * mark. */
+static bool
+mark_is_here(const struct mark *mark, const struct arena *arena)
+{
+    return mark != NULL && mark->turns < MARK_TURNS && mark->cell == NULL
+           && mark->bump == arena->bump && mark->chunks == arena->chunks
+           && mark->end == arena->end && mark->actions == arena->actions
+           && mark->next_order == arena->next_order
+           && mark->blocks == atomic_load(&arena->blocks)
+           && mark->requested == atomic_load(&arena->requested);
+}
+
+static void
+mark_give_out(struct mark *mark, struct arena *arena, arena_mark_t *out)
+{
+    *out = (arena_mark_t){.id = mark->id + mark->turns++,
+                          .arena = (uintptr_t)arena};
+}
+
+/* Is it that mark, not dropped?  Then *turn is which. */
+static bool
+mark_has(const struct mark *mark, uint64_t id, uint32_t *turn)
+{
+    if (id - mark->id >= mark->turns)
+        return false;
+    *turn = (uint32_t)(id - mark->id);
+    return *turn <= mark->kept || *turn >= mark->fresh;
+}
+
+/* Rewind to one of the turns of a mark, and drop the later ones. */
+static int
+mark_rewind(struct thread *self, struct arena *arena, struct mark *mark,
+            uint32_t turn)
+{
+    uint32_t kept = mark->kept, fresh = mark->fresh;
+
+    mark->kept = turn;
+    mark->fresh = mark->turns;
+    if (drop_acting(self, arena, mark) == 0)
+        return 0;
+    mark->kept = kept;
+    mark->fresh = fresh;
+    return -1;
+}
+
 int
 arena_mark(arena_t *arena, arena_mark_t *out)
 {
@@ -203,6 +253,11 @@ arena_mark(arena_t *arena, arena_mark_t *out)
     arenap_cursor_revoke(arena);
     arenap_explicit_complicate(arena);
     arenap_explicit_fold(arena);
+    /* So a loop of marks and rewinds needs the memory of one. */
+    if (mark_is_here(arena->marks, arena)) {
+        mark_give_out(arena->marks, arena, out);
+        return 0;
+    }
     requested = atomic_load(&arena->requested);
     blocks = atomic_load(&arena->blocks);
     mark =
@@ -214,7 +269,9 @@ arena_mark(arena_t *arena, arena_mark_t *out)
     atomic_store(&arena->requested, requested);
     atomic_store(&arena->blocks, blocks);
     mark->next = arena->marks;
-    mark->id = atomic_fetch_add(&last_id, 1) + 1;
+    mark->id = atomic_fetch_add(&last_id, MARK_TURNS) + 1;
+    mark->turns = mark->kept = 0;
+    mark->fresh = 1;
     mark->chunks = arena->chunks;
     mark->bump = arena->bump;
     mark->end = arena->end;
@@ -224,7 +281,7 @@ arena_mark(arena_t *arena, arena_mark_t *out)
     mark->blocks = blocks;
     mark->cell = NULL;
     arena->marks = mark;
-    *out = (arena_mark_t){.id = mark->id, .arena = (uintptr_t)arena};
+    mark_give_out(mark, arena, out);
     return 0;
 }
 
@@ -232,7 +289,8 @@ int
 arena_rewind(arena_t *arena, arena_mark_t mark)
 {
     struct thread *self = arenap_thread_self();
-    const struct mark *found;
+    struct mark *found;
+    uint32_t turn = 0;
 
     if (markable(arena) != 0)
         return -1;
@@ -243,9 +301,9 @@ arena_rewind(arena_t *arena, arena_mark_t mark)
     if (arenap_explicit_check(self, arena) != 0)
         return -1;
     found = arena->marks;
-    while (found != NULL && found->id != mark.id)
+    while (found != NULL && !mark_has(found, mark.id, &turn))
         found = found->next;
     if (found == NULL)
         return fail_mark();
-    return drop_acting(self, arena, found);
+    return mark_rewind(self, arena, found, turn);
 }

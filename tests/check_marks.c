@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "../include/arena/segment.h"
 #include "action_harness.h"
 
 static void
@@ -35,6 +36,42 @@ START_TEST(test_mark_success_leaves_errno_and_usage_count)
     ck_assert_uint_eq(usage_now().count, before.count);
     expect_ok(arena_close(arena));
     ck_assert_uint_le(usage_now().reserved, before.reserved);
+}
+END_TEST
+
+START_TEST(test_mark_where_one_is_needs_no_memory)
+{
+    arena_options_t options = ARENA_OPTIONS_INIT;
+    arena_mark_t first, mark;
+    arena_t *small;
+
+    options.limit = 8 * KIB;
+    expect_ok(small = arena_open(ARENA_CONFINED, &options));
+    expect_ok(arena_mark(small, &first));
+    for (size_t i = 0; i < 10000; i++) {
+        expect_ok(arena_mark(small, &mark));
+        ck_assert_ptr_nonnull(arena_alloc(small, 100));
+        expect_ok(arena_rewind(small, mark));
+    }
+    expect_ok(arena_rewind(small, first));
+    expect_ok(arena_close(small));
+}
+END_TEST
+
+/* A segment between the two is of the first one, and not of the second. */
+START_TEST(test_mark_after_a_segment_is_another_one)
+{
+    static char outside[8];
+    arena_mark_t first, second;
+    arena_segment_t segment;
+
+    expect_ok(arena_mark(arena, &first));
+    expect_ok(arena_segment_wrap(arena, outside, sizeof outside, &segment));
+    expect_ok(arena_mark(arena, &second));
+    expect_ok(arena_rewind(arena, second));
+    ck_assert(arena_segment_is_alive(&segment));
+    expect_ok(arena_rewind(arena, first));
+    ck_assert(!arena_segment_is_alive(&segment));
 }
 END_TEST
 
@@ -477,6 +514,8 @@ marks_suite(void)
     tcase_add_checked_fixture(mark, setup, teardown_arena);
     tcase_add_test(mark, test_mark_success_leaves_errno_and_usage_count);
     tcase_add_test(mark, test_mark_null_fails_einval);
+    tcase_add_test(mark, test_mark_where_one_is_needs_no_memory);
+    tcase_add_test(mark, test_mark_after_a_segment_is_another_one);
     tcase_add_test(mark, test_mark_other_kinds_fails_enotsup);
     tcase_add_test(mark, test_mark_closed_fails_estale);
     suite_add_tcase(suite, mark);
