@@ -29,7 +29,7 @@ struct arenap_gc {
     bool has_tiles;
     bool paced; /* by us */
     size_t heap_first;
-    unsigned pushes; /* in this collection */
+    unsigned pushes; /* in this collection, and stacks */
     bool began;      /* this collection has called our first hook */
     _Atomic size_t traced; /* bytes that are only freed by hand */
 };

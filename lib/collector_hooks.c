@@ -130,12 +130,23 @@ start_work(void)
     arenap_phantom_collecting();
 }
 
+/* Each has a stack, which the collector pushes. */
+static unsigned
+threads_attached(void)
+{
+    unsigned count = 0;
+
+    for (struct thread *t = arenap_thread_first(); t != NULL; t = t->next)
+        count += atomic_load(&t->attached) != ATTACHED_NOT;
+    return count;
+}
+
 /* All threads are stopped, and the collector has not looked at their
  * stacks. */
 static void
 roots_before(void)
 {
-    arenap_gc.pushes = 0;
+    arenap_gc.pushes = threads_attached();
     arenap_magazine_mark(GC_get_gc_no());
     arenap_credit_drop_all();
     arenap_stop_before_stacks(__builtin_frame_address(0));

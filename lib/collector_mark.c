@@ -7,8 +7,8 @@
 #include "collector_gc.h"
 #include "internal.h"
 
-/* More ranges than this are marked from one by one: the collector's stack of
- * ranges is bounded. */
+/* More ranges than this, stacks among them, are marked from one by one: the
+ * collector's stack of ranges is bounded, and it aborts when that is full. */
 #define PUSHES_AT_ONCE 1000
 
 void
