@@ -123,8 +123,8 @@ arenap_cache_pop(struct chunk_cache *cache, struct arena *arena,
     atomic_store_explicit(&cache->busy, 1, memory_order_relaxed);
     arenap_os_light();
     steal = atomic_load_explicit(&cache->steal, memory_order_acquire);
-    n = cache->firsts.all;
-    /* It is empty, or somebody empties it. */
+    /* It is empty, or somebody empties it, who may be counting it down. */
+    n = arenap_counted_all(&cache->firsts);
     if (ARENA_UNLIKELY(n <= steal)) {
         arenap_cache_leave(cache);
         return false;

@@ -1,6 +1,7 @@
 /* check_stock.c: large chunks that are kept for the next arena: that they are
  * used again, are zero again, have a bound, age, and are never in the way. */
 
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -345,6 +346,45 @@ START_TEST(test_pages_can_be_looked_up_meanwhile)
 }
 END_TEST
 
+/* --- The first chunks of small arenas --- */
+
+enum { FIRSTS = 5000 };
+
+/* One thread empties the caches from which the others take first chunks. */
+static void
+take_or_empty(void *state, size_t index)
+{
+    atomic_size_t *wrong = state;
+
+    for (size_t i = 0; i < FIRSTS; i++) {
+        arena_t *arena;
+        char *block;
+
+        if (index == 0) {
+            *wrong += arena_trim() != 0;
+            continue;
+        }
+        arena = i % 2 == 0 ? arena_confined() : arena_shared();
+        block = arena_alloc(arena, 64);
+        *wrong += block == NULL || !block_is_zero(block, 64)
+                  || arena_of(block) != arena;
+        if (block != NULL)
+            fill_block(block, 64, i);
+        *wrong += arena_close(arena) != 0;
+    }
+}
+
+START_TEST(test_first_chunks_while_others_empty_the_caches)
+{
+    atomic_size_t wrong = 0;
+
+    run_team(3, take_or_empty, &wrong);
+    ck_assert_uint_eq(atomic_load(&wrong), 0);
+    expect_ok(arena_trim());
+    expect_usage(base);
+}
+END_TEST
+
 static Suite *
 stock_suite(void)
 {
@@ -368,6 +408,7 @@ stock_suite(void)
     tcase_add_loop_test(tcase, test_large_arenas_have_large_chunks, 0, 4);
     tcase_add_test(tcase, test_threads_share_it);
     tcase_add_test(tcase, test_pages_can_be_looked_up_meanwhile);
+    tcase_add_test(tcase, test_first_chunks_while_others_empty_the_caches);
     suite_add_tcase(suite, tcase);
     return suite;
 }
