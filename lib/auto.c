@@ -21,19 +21,19 @@ int
 arenap_auto_part_dead(void *block)
 {
     struct part *part = block;
-    size_t bytes;
 
     /* The collector goes down the heap: ask for what it may come to. */
     __builtin_prefetch((const void *)((uintptr_t)block - PART_FIRST), 1);
-    bytes = part->bytes;
-    if (bytes == 0)
+    /* Not linked.  In a child, whose parent has other threads, it may be as
+     * the collector gives it: of the head it clears words 0 and 1 alone before
+     * its lock is free. */
+    if (part->arena == NULL)
         return 0;
     if (arenap_extra_dead(part->extra))
         return 1;
-    part->bytes = 0;
+    part->arena = NULL;
     arenap_extra_leave(part->extra);
-    part->extra = NULL;
-    arenap_collected_settle(ARENA_AUTO, bytes, part->asked, 0);
+    arenap_collected_settle(ARENA_AUTO, part->bytes, part->asked, 0);
     return 0;
 }
 

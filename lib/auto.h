@@ -90,9 +90,9 @@ int arenap_auto_part_dead(void *block);
 
 /* A part, a chunk of the collector's, which sees words 0 and 1. */
 struct part {
-    struct part *next; /* older, or NULL */
-    struct arena *arena;
-    size_t bytes; /* accounted; 0 when settled */
+    struct part *next;   /* older, or NULL */
+    struct arena *arena; /* NULL until it is linked and accounted */
+    size_t bytes;        /* accounted */
     struct arena_extra *extra;
     size_t asked; /* bytes that guests asked for */
     char *bump;   /* of the guests' part */
@@ -110,7 +110,7 @@ struct control {
 _Static_assert(sizeof(struct part) % 16 == 0, "blocks are aligned");
 _Static_assert(sizeof(struct control) % 16 == 0, "blocks are aligned");
 _Static_assert(sizeof(struct part) <= BLOCK_CHUNK_HEAD,
-               "the collector's callback finds it zero");
+               "a new one is all zero");
 _Static_assert(offsetof(struct arena, chunks) == sizeof(void *),
                "the ring goes through word 1 of the control");
 _Static_assert(offsetof(struct arena, owner) == 0, "the tag is word 0");

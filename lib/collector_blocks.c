@@ -28,7 +28,8 @@ after_collector(void)
     arenap_cleaner_revive();
 }
 
-/* A chunk is told of with its head zero, at least. */
+/* Of a chunk the head alone is cleared; words 0 and 1 before the collector's
+ * lock is free, for another thread may fork then. */
 static void *
 block_get(enum block kind, size_t size)
 {

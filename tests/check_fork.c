@@ -317,6 +317,15 @@ child_that_empties_caches(void)
     _exit(EXIT_SUCCESS);
 }
 
+/* Garbage is found, what a vanished thread was about to use among it. */
+static void
+child_that_collects(void)
+{
+    alarm(CHILD_SECONDS);
+    arena_collect();
+    _exit(EXIT_SUCCESS);
+}
+
 /* A child of a child. */
 static void
 child_forks(void)
@@ -359,6 +368,25 @@ allocating_main(void *arg)
             atomic_fetch_add(&refused, 1);
     }
     return NULL;
+}
+
+/* Has parts of auto arenas from memory that was used before. */
+static void *
+filling_main(void *arg)
+{
+    while (!atomic_load(&stop)) {
+        arena_t *arena = arena_auto();
+
+        for (int i = 0; i < 40; i++) {
+            char *block = arena_alloc_uninit(arena, 8000);
+
+            if (block != NULL)
+                memset(block, 0x55, 8000);
+            else
+                atomic_fetch_add(&refused, 1);
+        }
+    }
+    return arg;
 }
 
 /* Is in its cache of chunks most of the time. */
@@ -566,6 +594,21 @@ START_TEST(test_fork_while_others_change_their_caches_child_can_empty_them)
 }
 END_TEST
 
+START_TEST(test_fork_while_others_fill_auto_arenas_child_can_collect)
+{
+    pthread_t threads[2];
+
+    for (size_t i = 0; i < LENGTH(threads); i++)
+        threads[i] = start_thread(filling_main, NULL);
+    for (size_t i = 0; i < 60; i++)
+        fork_once(child_that_collects, i);
+    atomic_store(&stop, true);
+    for (size_t i = 0; i < LENGTH(threads); i++)
+        join_thread(threads[i]);
+    ck_assert_uint_eq(atomic_load(&refused), 0);
+}
+END_TEST
+
 START_TEST(test_fork_by_a_child_works_too)
 {
     fork_under_load(child_forks, 5);
@@ -642,6 +685,8 @@ main(void)
         load, test_fork_while_others_wait_for_memory_child_can_do_everything);
     tcase_add_test(
         load, test_fork_while_others_change_their_caches_child_can_empty_them);
+    tcase_add_test(
+        load, test_fork_while_others_fill_auto_arenas_child_can_collect);
     tcase_add_test(nested, test_fork_by_a_child_works_too);
     tcase_add_test(nested, test_fork_by_another_thread_works_too);
     tcase_add_test(nested,
