@@ -95,14 +95,15 @@ arenap_budget_hand_over(struct chunk *chunk)
     first = queue.first;
     fits = first != NULL && first->source == chunk->source
            && first->size == chunk->charge;
-    if (fits)
-        queue_unlink(&queue.first);
-    pthread_mutex_unlock(&queue.lock);
     if (fits) {
+        queue_unlink(&queue.first);
         first->chunk = chunk;
         first->answer = GRANTED;
-        waiters_answer(first, true);
+        first->next = queue_take(); /* those behind it may fit */
     }
+    pthread_mutex_unlock(&queue.lock);
+    if (fits)
+        waiters_answer(first, true);
     return fits;
 }
 
@@ -172,7 +173,9 @@ arenap_waiters_leave(struct waiter *waiter)
 bool
 arenap_waiters_move(void)
 {
-    return arenap_os_now() - atomic_load(&queue.moved) < MOVES_NS;
+    uint64_t moved = atomic_load(&queue.moved); /* not later than now */
+
+    return arenap_os_now() - moved < MOVES_NS;
 }
 
 /* --- Fork --- */

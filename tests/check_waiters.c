@@ -569,6 +569,69 @@ START_TEST(test_waiters_are_served_in_order_of_arrival)
 }
 END_TEST
 
+/* Takes a block of 1 MiB, and holds it for a while. */
+struct holder {
+    sem_t over;
+    struct answer answer;
+};
+
+static void *
+holder_main(void *arg)
+{
+    struct holder *holder = arg;
+    arena_t *arena = arena_shared();
+
+    record_answer(&holder->answer, arena_alloc(arena, MIB));
+    semaphore_wait(&holder->over);
+    (void)arena_close(arena);
+    return NULL;
+}
+
+/* How long it takes from a close, whose chunk goes to the one in front, to the
+ * one behind. */
+static uint64_t
+service_behind_a_holder(size_t unit)
+{
+    struct holder holder;
+    struct waiter behind;
+    pthread_t threads[2];
+    arena_t *arena = arena_shared();
+    uint64_t released;
+
+    leave_room(unit + 150 * KIB);
+    expect_ok(arena_alloc(arena, MIB));
+    ck_assert_int_eq(sem_init(&holder.over, 0, 0), 0);
+    threads[0] = start_thread(holder_main, &holder);
+    sleep_ms(60);
+    threads[1] = waiter_start(&behind, 100 * KIB);
+    sleep_ms(300); /* by now it sleeps long */
+    released = clock_ns();
+    expect_ok(arena_close(arena));
+    join_thread(threads[1]);
+    expect_success(&behind.answer);
+    expect_ok(arena_unreserve(100 * KIB));
+    sem_post(&holder.over);
+    join_thread(threads[0]);
+    expect_success(&holder.answer);
+    teardown();
+    return behind.served - released;
+}
+
+/* Whom another stood in the way of need not look by itself, 200 ms later. */
+START_TEST(test_waiter_behind_one_that_gets_a_chunk_is_served_at_once)
+{
+    size_t unit = unit_of(ARENA_SHARED);
+    uint64_t best = UINT64_MAX;
+
+    for (int i = 0; i < 3; i++) {
+        uint64_t ns = service_behind_a_holder(unit);
+
+        best = ns < best ? ns : best;
+    }
+    ck_assert_uint_lt(best, test_patience() * 6 * MS_NS);
+}
+END_TEST
+
 /* A small request need not stand behind a large one that does not fit. */
 START_TEST(test_small_request_passes_a_large_one)
 {
@@ -772,10 +835,14 @@ add_waiting(Suite *suite)
     tcase_add_test(plain, test_full_budget_without_collector_fails_in_time);
     tcase_add_loop_test(plain, test_release_serves_its_waiter_at_once, 0, 2);
     tcase_add_test(plain, test_waiters_are_served_in_order_of_arrival);
+    tcase_add_test(
+        plain, test_waiter_behind_one_that_gets_a_chunk_is_served_at_once);
     tcase_add_test(plain, test_small_request_passes_a_large_one);
     tcase_add_test(plain, test_large_request_is_not_starved);
     tcase_add_loop_test(served, test_release_serves_its_waiter_at_once, 0, 4);
     tcase_add_test(served, test_waiters_are_served_in_order_of_arrival);
+    tcase_add_test(
+        served, test_waiter_behind_one_that_gets_a_chunk_is_served_at_once);
     tcase_add_test(served, test_small_request_passes_a_large_one);
     tcase_add_test(served, test_large_request_is_not_starved);
     tcase_add_test(served, test_memory_dropped_during_the_wait_is_found);
