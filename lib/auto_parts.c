@@ -358,9 +358,10 @@ bool
 arenap_auto_resize(struct arena *arena, char *block, size_t old_size,
                    size_t new_size)
 {
-    bool done = is_home(arena)
-                    ? home_resize(arena, block, old_size, new_size)
-                    : guest_resize(arena, block, old_size, new_size);
+    bool done = arenap_auto_is_alive(arena)
+                && (is_home(arena)
+                        ? home_resize(arena, block, old_size, new_size)
+                        : guest_resize(arena, block, old_size, new_size));
 
     if (done) {
         arenap_count(&arenap_thread_self()->counts[ARENA_AUTO].requested,

@@ -724,6 +724,65 @@ START_TEST(test_on_close_dropped_refuses_the_thread_that_opened_it)
 }
 END_TEST
 
+/* Arenas with a block of another thread's, the last of its run, that an action
+ * wants to make smaller. */
+#define LENT ((size_t)50)
+
+struct lent {
+    arena_t *arena;
+    uintptr_t handle, block; /* hidden */
+};
+
+static struct lent lent[LENT];
+static atomic_size_t lent_refusals, lent_answers;
+
+static void
+lent_resize(void *arg)
+{
+    const struct lent *one = arg;
+
+    errno = 0;
+    lent_refusals +=
+        arena_resize(reveal(one->handle), reveal(one->block), 100, 50) == NULL
+        && errno == ESTALE;
+    lent_answers++;
+}
+
+static void *
+lent_fill(void *arg)
+{
+    struct lent *one = arg;
+    void *block = arena_alloc(one->arena, 100);
+
+    if (block != NULL && arena_on_close(one->arena, lent_resize, one) == 0)
+        one->block = hide(block);
+    return NULL;
+}
+
+static void *
+lent_build(void *arg)
+{
+    for (size_t i = 0; i < LENT; i++) {
+        lent[i].arena = arena_auto();
+        lent[i].handle = hide(lent[i].arena);
+        run_in_thread(lent_fill, &lent[i]);
+        lent[i].arena = NULL;
+    }
+    return arg;
+}
+
+START_TEST(test_on_close_dropped_refuses_to_resize_in_place)
+{
+    run_in_thread(lent_build, NULL);
+    for (size_t i = 0; i < LENT; i++)
+        ck_assert_uint_ne(lent[i].block, 0);
+    collect_times(2);
+    ck_assert_uint_eq(atomic_load(&lent_refusals),
+                      atomic_load(&lent_answers));
+    expect_nearly_all(atomic_load(&lent_answers), LENT);
+}
+END_TEST
+
 START_TEST(test_on_close_dropped_runs_each_action_once)
 {
     size_t several = 0;
@@ -1760,6 +1819,7 @@ add_actions(Suite *suite)
     tcase_add_test(tcase, test_on_close_null_fails_einval);
     tcase_add_test(tcase,
                    test_on_close_dropped_refuses_the_thread_that_opened_it);
+    tcase_add_test(tcase, test_on_close_dropped_refuses_to_resize_in_place);
     tcase_add_test(tcase, test_on_close_action_may_use_the_library);
 }
 
