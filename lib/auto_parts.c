@@ -17,9 +17,9 @@
 #include "thread.h"
 
 /* Parts: each twice as large as the one before, from PART_FIRST on and up to
- * PART_DOUBLED of these steps; then every PART_REPEAT times.  So of a large arena at most a fifth is
- * not in use yet, and the collector has few parts to look at.  Beyond
- * PART_LAST it finds memory less easily. */
+ * PART_DOUBLED of these steps; then every PART_REPEAT times.  So of a large
+ * arena at most a fifth is not in use yet, and the collector has few parts to
+ * look at.  Beyond PART_LAST it finds memory less easily. */
 #define PART_LAST (60 * ARENA_PAGE)
 #define PART_DOUBLED 3
 #define PART_REPEAT 8
@@ -34,7 +34,8 @@ static void *
 part_make(struct thread *self, struct arena *arena, enum block kind,
           size_t bytes)
 {
-    struct arena_extra *extra = arena->extra;
+    struct arena_extra *extra =
+        __atomic_load_n(&arena->extra, __ATOMIC_ACQUIRE);
     void *part;
 
     if (!arenap_extra_take(extra, bytes))
@@ -74,13 +75,30 @@ part_next(unsigned growth)
     return bytes < PART_LAST ? bytes : PART_LAST;
 }
 
-/* The same, for a block that needs so many. */
+/* Whoever has the arena's lock takes the steps; others look without it. */
+static unsigned
+growth_of(const struct arena *arena)
+{
+    return __atomic_load_n(&arena->growth, __ATOMIC_RELAXED);
+}
+
+static void
+growth_advance(struct arena *arena)
+{
+    unsigned growth = growth_of(arena);
+
+    if (part_next(growth) < PART_LAST)
+        __atomic_store_n(&arena->growth, (uint8_t)(growth + 1),
+                         __ATOMIC_RELAXED);
+}
+
+/* Bytes of the next part of an arena, for a block that needs so many. */
 static size_t
-part_bytes(struct arena *arena, size_t need)
+part_bytes(const struct arena *arena, size_t need)
 {
     size_t own = arenap_round_up(
         need + sizeof(struct part) + ARENA_GRANULE, ARENA_PAGE);
-    size_t next = part_next(arena->growth);
+    size_t next = part_next(growth_of(arena));
 
     if (own > next / 2)
         return own > PART_FIRST ? own : PART_FIRST;
@@ -184,13 +202,6 @@ guest_alloc(struct arena *arena, size_t size, size_t align, bool zero)
     if (block != NULL && zero)
         memset(block, 0, size);
     return block;
-}
-
-static void
-growth_advance(struct arena *arena)
-{
-    if (part_next(arena->growth) < PART_LAST)
-        arena->growth++;
 }
 
 /* Go on in a part, from bump on, where more is left there than in the run

@@ -1,5 +1,6 @@
 /* check_actions.c: close actions, and resetting, which runs them too. */
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "action_harness.h"
@@ -180,6 +181,38 @@ END_TEST
 
 /* --- Reset --- */
 
+/* Threads take parts of auto arenas, and register their first actions
+ * meanwhile. */
+static arena_t *volatile autos[300];
+static atomic_size_t team_faults;
+
+static void
+team_allocate(void *arg, size_t index)
+{
+    (void)arg;
+    for (size_t i = 0; i < LENGTH(autos); i++)
+        for (size_t k = 0; k < 8; k++) {
+            if (arena_alloc(autos[i], 5000) == NULL)
+                atomic_fetch_add(&team_faults, 1);
+            if (k == 2 * index
+                && arena_on_close(autos[i], do_nothing, NULL) != 0)
+                atomic_fetch_add(&team_faults, 1);
+        }
+}
+
+START_TEST(test_on_close_auto_while_others_allocate)
+{
+    for (size_t i = 0; i < LENGTH(autos); i++)
+        ck_assert_ptr_nonnull(autos[i] = arena_auto());
+    run_team(4, team_allocate, NULL);
+    ck_assert_uint_eq(atomic_load(&team_faults), 0);
+    for (size_t i = 0; i < LENGTH(autos); i++) {
+        ck_assert_uint_gt(arena_bytes(autos[i]), 4 * 8 * 5000);
+        autos[i] = NULL;
+    }
+}
+END_TEST
+
 START_TEST(test_reset_frees_contents_and_keeps_open)
 {
     arena_usage_t empty, after;
@@ -287,6 +320,7 @@ add_actions(Suite *suite)
                   test_on_close_inside_arena_is_closed_and_memory_intact);
     add_for_kinds(actions, test_on_close_inside_other_arenas_can_be_used);
     add_for_kinds(actions, test_on_close_waiting_closer_runs_actions);
+    tcase_add_test(actions, test_on_close_auto_while_others_allocate);
     suite_add_tcase(suite, actions);
 
     tcase_add_checked_fixture(reset, setup_actions, NULL);
