@@ -41,7 +41,6 @@ arenap_collector_count_done(void)
 
 /* --- Collecting --- */
 
-
 void
 arenap_collector_get_help(void)
 {

@@ -18,7 +18,6 @@ arenap_gc_in_use(void)
     return GC_get_heap_size() - GC_get_free_bytes();
 }
 
-
 /* A program that frees what it uses gains nothing by a collection: then the
  * next one is due after twice as many bytes as live, else after two thirds.
  * The collector's lock is held. */

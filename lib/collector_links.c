@@ -23,7 +23,6 @@ arenap_gc_links_begin(void)
     slot = NULL;
 }
 
-
 bool
 arenap_collector_link(struct thread *self, _Atomic uintptr_t *slot,
                       void *base)

@@ -1,5 +1,5 @@
-/* filled.c: blocks that are allocated with contents, and those that change their
- * size. */
+/* filled.c: blocks that are allocated with contents, and those that change
+ * their size. */
 
 #include "config.h"
 

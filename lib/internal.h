@@ -72,8 +72,8 @@
  *   environment.c  the variables that are read, and those passed over
  *   error.c      arena_error
  *
- * Locks, in the order in which they may nest: the tree lock (close.c),
- * the arena stripes (explicit.c), the leaves: budget, waiters, thread list,
+ * Locks, in the order in which they may nest: the tree lock and the arena
+ * stripes (sync.c), the leaves: budget, waiters, thread list,
  * control, records (record.c), the depot (magazine.c), the stock, meta.  None
  * is ever held while the collector is called, since a collection runs code of
  * the host program; so the collector's own lock may be taken before any of

@@ -9,8 +9,8 @@
  *
  * Whether it lives is for the collector to say, by its own marks: from
  * whichever tile of a block it comes to, it goes on to the first one, and from
- * there to all that the block points to (tile_mark in collector_kinds.c).  So when
- * it is done the first one tells.  Tiles of a slab are not swept: the
+ * there to all that the block points to (tile_mark in collector_kinds.c).  So
+ * when it is done the first one tells.  Tiles of a slab are not swept: the
  * collector is told to keep them, and the block can be used again.  Pages go
  * back to it when nothing is left in their slab.  What is not at hand, in a
  * slab, has the signature of free blocks: it is not searched.

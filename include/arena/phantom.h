@@ -4,7 +4,8 @@
  *
  * A referent is any collected memory: an auto arena (or a pointer into it), a
  * block of the implicit arena, a direct buffer or a view of one, a block of
- * arena_malloc, or an object of a program's own use of libgc.  A pointer into the middle stands for the whole.
+ * arena_malloc, or an object of a program's own use of libgc.  A pointer into
+ * the middle stands for the whole.
  * All that watch one referent are told; chains and cycles of dead memory are
  * told in one collection; and nothing here keeps a referent alive or brings
  * it back: when you are told, it is gone.  An object that has a finalizer of
@@ -16,8 +17,8 @@
  * arena_collect() everything that it found is in its queue, and the actions
  * have run.  arena_free of a referent, an arena_realloc or arena_resize that
  * moves it, and arena_buffer_free tell at once (the last one those who watch
- * the buffer, not those who watch a view).  An object that the program frees by GC_free must be let go
- * of first, by arena_phantom_clear or arena_clean.
+ * the buffer, not those who watch a view).  An object that the program frees
+ * by GC_free must be let go of first, by arena_phantom_clear or arena_clean.
  *
  * data and arg are held: what they point to is kept alive until the phantom
  * is freed or the action has run.  One that leads back to the referent through
@@ -82,7 +83,8 @@ ARENA_API arena_phantom_t *arena_phantom_new(const void *referent,
 ARENA_C99_ ARENA_API bool
 arena_phantom_refers_to(const arena_phantom_t *phantom, const void *ptr);
 
-/** The data that it was made with; of no phantom, NULL.  Threads: any.  Collects: never. */
+/** The data that it was made with; of no phantom, NULL.
+ *  Threads: any.  Collects: never. */
 ARENA_API void *arena_phantom_data(const arena_phantom_t *phantom);
 
 /** Let go of the referent: the collector will not enqueue the phantom any
