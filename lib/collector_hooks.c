@@ -14,6 +14,7 @@
 #include "phantom.h"
 #include "roots.h"
 #include "stop.h"
+#include "thread.h"
 
 /* --- Hooks ---
  *
