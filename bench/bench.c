@@ -106,8 +106,11 @@ number(const char *text, size_t least, size_t most)
     errno = 0;
     value = strtoul(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || value < least
-        || value > most)
+        || value > most) {
+        fprintf(stderr, "bench: \"%s\" is no number from %zu to %zu\n", text,
+                least, most);
         usage();
+    }
     return value;
 }
 
@@ -196,6 +199,7 @@ case_named(const char *name)
         if (strcmp(cases[i]->name, name) == 0)
             return cases[i];
     }
+    fprintf(stderr, "bench: there is no case \"%s\"\n", name);
     usage();
 }
 
@@ -236,6 +240,8 @@ main(int argc, char **argv)
            "to best, target: ratios by round to the best peer of the group, "
            "and to the target's\n",
            s.rounds);
+    if (bench_quick)
+        printf("quick: one short round, whose figures mean nothing\n");
     run_cases(argv + optind, &s, csv);
     report_totals();
     if (csv != NULL && fclose(csv) != 0)
