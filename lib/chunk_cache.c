@@ -33,7 +33,7 @@ large_drop(struct chunk_cache *cache, size_t i, struct chunk **all)
 {
     for (struct chunk *chunk; (chunk = cache->large[i]) != NULL;) {
         cache->large[i] = chunk->next;
-        arenap_cache_add(&cache->large_bytes, (size_t)0 - chunk->charge);
+        arenap_count(&cache->large_bytes, (size_t)0 - chunk->charge);
         chunk->next = *all;
         *all = chunk;
     }
@@ -74,8 +74,7 @@ arenap_lists_evict(struct chunk_cache *cache, const struct chunk *chunk,
 {
     for (unsigned class = CHUNK_CLASSES - 1; class > 0; class--)
         while (class != chunk->class && cache->list[class] != NULL
-               && arenap_cache_read(&cache->bytes) + chunk->charge
-                      > CHUNK_CACHE_BYTES) {
+               && !arenap_list_fits(cache, chunk)) {
             struct chunk *one = arenap_list_pop(cache, class);
 
             one->next = *evicted;

@@ -10,6 +10,7 @@
 
 #include "budget.h"
 #include "chunk.h"
+#include "counter.h"
 #include "internal.h"
 #include "os.h"
 #include "pagemap.h"
@@ -72,18 +73,7 @@ arenap_cache_leave(struct chunk_cache *cache)
     atomic_store_explicit(&cache->busy, 0, memory_order_release);
 }
 
-/* Add to a counter of the cache; inside, or when nobody else is. */
-static inline void
-arenap_cache_add(_Atomic size_t *counter, size_t n)
-{
-    if (ARENA_OS_TSAN)
-        atomic_store_explicit(
-            counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
-            memory_order_relaxed);
-    else
-        *(size_t *)(void *)counter += n;
-}
-
+/* Its counters are written inside, or when nobody else is: by arenap_count. */
 static inline size_t
 arenap_cache_read(_Atomic size_t *counter)
 {
@@ -169,7 +159,7 @@ arenap_list_pop(struct chunk_cache *cache, unsigned class)
 
     if (chunk != NULL) {
         cache->list[class] = chunk->next;
-        arenap_cache_add(&cache->bytes, (size_t)0 - chunk->charge);
+        arenap_count(&cache->bytes, (size_t)0 - chunk->charge);
     }
     return chunk;
 }
@@ -199,7 +189,7 @@ arenap_cache_take_large(struct chunk_cache *cache, size_t charge)
     chunk = *list;
     if (chunk != NULL && chunk->bin == bin && chunk->charge >= charge) {
         *list = chunk->next;
-        arenap_cache_add(&cache->large_bytes, (size_t)0 - chunk->charge);
+        arenap_count(&cache->large_bytes, (size_t)0 - chunk->charge);
     } else {
         chunk = NULL;
     }
@@ -245,7 +235,7 @@ arenap_list_push(struct chunk_cache *cache, struct chunk *chunk,
     }
     chunk->next = cache->list[chunk->class];
     cache->list[chunk->class] = chunk;
-    arenap_cache_add(&cache->bytes, chunk->charge);
+    arenap_count(&cache->bytes, chunk->charge);
     return true;
 }
 
@@ -262,7 +252,7 @@ arenap_large_push(struct chunk_cache *cache, struct chunk *chunk)
         return false;
     chunk->next = *list;
     *list = chunk;
-    arenap_cache_add(&cache->large_bytes, chunk->charge);
+    arenap_count(&cache->large_bytes, chunk->charge);
     return true;
 }
 

@@ -282,7 +282,7 @@ simple_free(struct thread *self, struct arena *arena)
     if (ARENA_UNLIKELY(chunk == NULL || chunk->next != NULL
                        || chunk->class != 0 || arena->limited
                        || !arenap_cache_push(&self->cache, chunk))) {
-        arenap_explicit_free(self, arena, chunk, NULL);
+        arenap_chunk_give(self, arena, chunk, NULL);
     } else if (arena->kind != ARENA_CONFINED) {
         arenap_count(&self->counts[arena->kind].reserved,
                      (size_t)0 - ARENA_PAGE);

@@ -13,7 +13,7 @@
 /* --- The pace --- */
 
 size_t
-arenap_gc_in_use(void)
+arenap_collector_in_use(void)
 {
     return GC_get_heap_size() - GC_get_free_bytes();
 }
@@ -25,7 +25,7 @@ static void
 pace_event(GC_EventType event)
 {
     static size_t before;
-    size_t live = arenap_gc_in_use();
+    size_t live = arenap_collector_in_use();
     bool gained = live <= before - before / 4;
 
     if (event == GC_EVENT_START)
@@ -60,12 +60,6 @@ bool
 arenap_gc_listens(void)
 {
     return GC_get_on_collection_event() == collection_event;
-}
-
-size_t
-arenap_collector_in_use(void)
-{
-    return arenap_gc_in_use();
 }
 
 /* --- The log of events --- */

@@ -57,10 +57,6 @@ void arenap_gc_links_begin(void);
 
 /* --- Later --- */
 
-/* Bytes of pages that have something in them.  The collector's lock is
- * held. */
-size_t arenap_gc_in_use(void);
-
 /* A late thread, and one that has only explicit arenas, is not left known to
  * the collector. */
 struct visit {

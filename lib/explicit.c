@@ -507,7 +507,7 @@ arenap_explicit_leave(struct thread *self, struct arena *arena)
         limbo = arena->limbo;
         arena->limbo = NULL;
         arenap_explicit_unlock(arena);
-        arenap_explicit_free(self, arena, limbo, NULL);
+        arenap_chunk_give(self, arena, limbo, NULL);
         arenap_explicit_lock(arena);
     }
     orphan = atomic_load(&arena->users) == 1 && arena->orphan;
@@ -534,7 +534,7 @@ arenap_explicit_drop(struct thread *self, struct arena *arena,
         }
         arenap_explicit_unlock(arena);
     }
-    arenap_explicit_free(self, arena, chunks, last);
+    arenap_chunk_give(self, arena, chunks, last);
 }
 
 void
@@ -802,13 +802,6 @@ arenap_explicit_resize(struct thread *self, struct arena *arena, char *block,
     if (new_size > old_size)
         memset(block + old_size, 0, new_size - old_size);
     return true;
-}
-
-void
-arenap_explicit_free(struct thread *self, struct arena *arena,
-                     struct chunk *chunks, const struct chunk *last)
-{
-    arenap_chunk_give(self, arena, chunks, last);
 }
 
 /* --- Looking --- */

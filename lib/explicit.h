@@ -135,10 +135,6 @@ arenap_tally_add(struct arena *arena, uint64_t tally)
 /* Add tally to requested and blocks.  Owner or lock. */
 void arenap_explicit_fold(struct arena *arena);
 
-/* Give back a list of chunks, down to but without last. */
-void arenap_explicit_free(struct thread *self, struct arena *arena,
-                          struct chunk *chunks, const struct chunk *last);
-
 /* Where a block of an arena may lie. */
 struct extent {
     const char *start, *end; /* of the block if that is known, else of what is

@@ -18,6 +18,7 @@
 
 #include "chunk_cache.h"
 #include "control.h"
+#include "counter.h"
 #include "credit.h"
 #include "internal.h"
 #include "magazine.h"
@@ -182,20 +183,6 @@ void arenap_thread_reclaim(void);
 
 /* The first of all records, linked by next; readers take no lock. */
 struct thread *arenap_thread_first(void);
-
-/* Add to a counter that this thread alone writes and others read. */
-static inline void
-arenap_count(_Atomic size_t *counter, size_t n)
-{
-    /* Compilers make three instructions of an atomic load and store, and one
-     * of an addition to memory; which is as atomic to a reader. */
-    if (ARENA_OS_TSAN)
-        atomic_store_explicit(
-            counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
-            memory_order_relaxed);
-    else
-        *(size_t *)(void *)counter += n;
-}
 
 /* The thread with a serial, or NULL if it has ended. */
 struct thread *arenap_thread_find(uint64_t serial);
